@@ -1,0 +1,63 @@
+# Each of `make run` and `make test` is enough on a machine with Python 3.11 or newer.
+
+PYTHON ?= python3
+PORT ?= 8000
+PYTEST_ARGS ?=
+SHELL := /bin/sh
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lock clean
+
+help:
+	@echo "make run [PORT=8000]   set up and run everything"
+	@echo "make test              set up and run every test"
+	@echo "make check             lint, formatting, types, layers, migrations"
+	@echo "make lock              compile the locks anew from pyproject.toml"
+	@echo "make clean             remove the virtual environment"
+
+# exec: Ctrl-C has one process to end, and its exit code is make's.
+run: .venv/stamp-run
+	@exec $(BIN)/python manage.py up --port "$(PORT)"
+
+test: .venv/stamp-dev
+	@DUSTADMIN_STATE_DIR=.venv/test-state $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: .venv/stamp-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py check
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --no-config --universal \
+	--python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: .venv/python
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet uv
+	$(UV_COMPILE) --output-file requirements.txt
+	$(UV_COMPILE) --group dev --constraint requirements.txt --output-file requirements-dev.txt
+
+clean:
+	rm -rf .venv
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Dust Admin needs Python 3.11 or newer; '$(PYTHON)' is not. Name one: make PYTHON=python3.12 …" >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+		echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu it needs the package python3-venv." >&2; \
+		rm -rf .venv; exit 1; }
+	@touch $@
+
+# A stamp is as new as the lock that was installed; a failed install leaves none.
+.venv/stamp-run: requirements.txt .venv/python
+	@echo "Installing the locked packages …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/stamp-dev: requirements-dev.txt .venv/python
+	@echo "Installing the locked packages …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@ .venv/stamp-run

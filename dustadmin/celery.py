@@ -1,0 +1,64 @@
+"""Start Celery: messages are wake-ups; the database is the queue.
+
+A lost, doubled or late message does no harm: the dispatcher finds whatever is due every two
+seconds, and each piece of work is claimed in the database. So messages are not stored results,
+not retried, and expire when the next dispatch would repeat them.
+"""
+
+import os
+from urllib.parse import urlsplit
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dustadmin.settings")
+
+from django.conf import settings
+
+DISPATCH_SECONDS = 2.0
+
+app = Celery("dustadmin")
+# For every thread: Celery keeps the current app per thread, and pages are served in many.
+app.set_default()
+
+
+def _broker_url(redis_url: str) -> str:
+    """Return Celery's spelling of a Redis URL (it names Unix sockets differently)."""
+    parts = urlsplit(redis_url)
+    return f"redis+socket://{parts.path}" if parts.scheme == "unix" else redis_url
+
+
+app.conf.update(
+    broker_url=_broker_url(settings.REDIS_URL),
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "socket_timeout": 5,
+        "socket_connect_timeout": 5,
+        # Wake-ups are acknowledged when they arrive; this only bounds what a killed worker held.
+        "visibility_timeout": 60,
+        "max_retries": 1,
+    },
+    broker_transport="redis",
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_default_queue="dustadmin",
+    task_publish_retry=False,
+    worker_prefetch_multiplier=1,
+    worker_send_task_events=False,
+    worker_hijack_root_logger=False,
+    timezone="UTC",
+    enable_utc=True,
+    beat_schedule={
+        "dispatch": {
+            "task": "positions.tasks.dispatch",
+            "schedule": DISPATCH_SECONDS,
+            "options": {"expires": 10},
+        },
+        "thin-snapshots": {
+            "task": "positions.tasks.thin_snapshots",
+            "schedule": 3600.0,
+            "options": {"expires": 600},
+        },
+    },
+)
+app.autodiscover_tasks(["positions"])

@@ -1,0 +1,9 @@
+"""Serve the pages."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dustadmin.settings")
+
+application = get_wsgi_application()

@@ -1,0 +1,66 @@
+"""Show exchange accounts; their credentials are never shown."""
+
+from django.contrib import admin
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from positions.admin.read_only import ReadOnlyAdmin, link, list_link, panel_link
+from positions.models import (
+    AuditEvent,
+    CleanupPlan,
+    CloseOrder,
+    DustPolicy,
+    ExchangeAccount,
+    Snapshot,
+)
+
+
+class AccountAdmin(ReadOnlyAdmin):
+    """List accounts with the ways to everything that belongs to one."""
+
+    list_display = ["slug", "exchange", "environment", "quote", "is_enabled", "created_at"]
+    list_filter = ["environment", "exchange", "is_enabled"]
+    search_fields = ["slug", "exchange"]
+    fields = [
+        "slug",
+        "in_panel",
+        "exchange",
+        "environment",
+        "base_url",
+        "quote",
+        "is_enabled",
+        "key",
+        "key_checked_at",
+        "created_at",
+        "newest_policy",
+        "belongs",
+    ]
+
+    @admin.display(description="panel")
+    def in_panel(self, account: ExchangeAccount) -> SafeString | str:
+        """Return the way to its page in the panel."""
+        return panel_link(account)
+
+    @admin.display(description="API key")
+    def key(self, account: ExchangeAccount) -> str:
+        """Return what tells two keys apart without showing either."""
+        return f"fingerprint {account.key_fingerprint[:8]}"
+
+    @admin.display(description="policy in force")
+    def newest_policy(self, account: ExchangeAccount) -> SafeString | str:
+        """Return the way to the policy in force."""
+        row = account.policies.select_related("account").order_by("-version").first()
+        return link(row)
+
+    @admin.display(description="what belongs to it")
+    def belongs(self, account: ExchangeAccount) -> SafeString:
+        """Return the ways to its rows."""
+        lists = (
+            (DustPolicy, "Policies"),
+            (Snapshot, "Snapshots"),
+            (CleanupPlan, "Plans"),
+            (CloseOrder, "Orders"),
+            (AuditEvent, "Events"),
+        )
+        links = [list_link(model, text, account__id__exact=account.pk) for model, text in lists]
+        return format_html_join(" · ", "{}", ((item,) for item in links))

@@ -1,0 +1,117 @@
+"""Show orders with their attempts, fills and events."""
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+
+from positions.admin.events import timeline
+from positions.admin.read_only import MOST_ROWS, ReadOnlyAdmin, link, list_link, table
+from positions.models import AuditEvent, CloseOrder
+from positions.templatetags.formats import quantity
+
+
+class OrderAdmin(ReadOnlyAdmin):
+    """List orders; an order's page has all that was sent for it and all that came back."""
+
+    list_display = [
+        "asset",
+        "plan_link",
+        "account_link",
+        "status",
+        "reason",
+        "quantity",
+        "filled_quantity",
+        "net_usd",
+        "client_order_id",
+        "updated_at",
+    ]
+    list_select_related = ["account", "plan"]
+    list_filter = ["account", "status", "reason", "waits_for_person", "updated_at"]
+    search_fields = ["client_order_id", "exchange_order_id", "^asset", "plan__hash"]
+    search_help_text = "Client order id, the exchange's order id, asset, or plan hash"
+    date_hierarchy = "updated_at"
+    fields = [
+        "plan",
+        "account",
+        "number",
+        "asset",
+        "symbol",
+        "route",
+        "client_order_id",
+        "exchange_order_id",
+        "status",
+        "reason",
+        "message",
+        "waits_for_person",
+        "quantity",
+        "price",
+        "value_usd",
+        "expected_fee_usd",
+        "expected_slippage_usd",
+        "expected_net_usd",
+        "sent_quantity",
+        "filled_quantity",
+        "notional",
+        "average_price",
+        "fee",
+        "fee_currency",
+        "net_usd",
+        "lookups",
+        "unknown_since",
+        "updated_at",
+        "closed_at",
+        "attempts_table",
+        "fills_table",
+        "timeline_table",
+    ]
+
+    @admin.display(description="plan", ordering="plan__pk")
+    def plan_link(self, order: CloseOrder) -> SafeString | str:
+        """Return the way to its plan."""
+        return link(order.plan)
+
+    @admin.display(description="account", ordering="account__slug")
+    def account_link(self, order: CloseOrder) -> SafeString | str:
+        """Return the way to its account."""
+        return link(order.account)
+
+    @admin.display(description="attempts")
+    def attempts_table(self, order: CloseOrder) -> SafeString:
+        """Return every request that was made for it."""
+        return table(
+            ["Attempt", "Quantity", "Sent at", "Answered at", "Answer", "Code", "Its words"],
+            (
+                [
+                    link(item, f"Attempt {item.number}"),
+                    quantity(item.quantity),
+                    item.sent_at or "not sent",
+                    item.answered_at or "–",
+                    item.get_answer_display(),
+                    item.answer_code or "–",
+                    item.answer_text[:200],
+                ]
+                for item in order.attempts.all()
+            ),
+        )
+
+    @admin.display(description="fills")
+    def fills_table(self, order: CloseOrder) -> SafeString:
+        """Return every trade that the exchange reported for it."""
+        return table(
+            ["Trade", "At", "Quantity", "Price", "Fee"],
+            (
+                [
+                    link(item, item.trade_id),
+                    item.at,
+                    quantity(item.quantity),
+                    quantity(item.price),
+                    f"{quantity(item.fee)} {item.fee_currency}",
+                ]
+                for item in order.fills.all()[:MOST_ROWS]
+            ),
+        )
+
+    @admin.display(description="what happened")
+    def timeline_table(self, order: CloseOrder) -> SafeString:
+        """Return its events, the newest first."""
+        rows = timeline(order.events.select_related("order")[:MOST_ROWS])
+        return rows + list_link(AuditEvent, "All its events", order__id__exact=order.pk)

@@ -1,0 +1,128 @@
+"""The last look before an order leaves: never more than dust, never more than planned."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from positions.domain.amounts import ZERO, canonical, floor_to_step
+from positions.domain.markets import Market, Ticker
+from positions.domain.policies import Policy
+from positions.domain.verdicts import Reason
+
+ONE = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The order may leave with this quantity, base."""
+
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """The order must not leave."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was read of one asset shortly before sending."""
+
+    free: Decimal
+    total: Decimal
+    has_open_order: bool
+    market: Market | None
+    ticker: Ticker | None
+    quote_price_usd: Decimal | None
+
+
+def last_check(
+    look: Look, *, asset: str, planned: Decimal, threshold: Decimal, policy: Policy
+) -> Ready | Denied:
+    """Return the quantity that may be sold now, or why nothing may.
+
+    `planned` is the planned quantity, base; `threshold` the plan's dust threshold, USD. Holding
+    more than planned is fine as long as all of it is still dust; then only the planned part is
+    sold.
+    """
+    if (chosen := _denied_by_choice(asset, policy)) is not None:
+        return chosen
+    if look.has_open_order:
+        return Denied(reason=Reason.OPEN_ORDER, message=f"An order is open on {asset}.")
+    market, ticker = look.market, look.ticker
+    if market is None:
+        return Denied(reason=Reason.NO_MARKET, message=f"{asset} has no market any more.")
+    if not market.active:
+        return Denied(reason=Reason.MARKET_HALTED, message=f"Trading in {market.symbol} is halted.")
+    if (
+        ticker is None
+        or ticker.bid is None
+        or ticker.last is None
+        or not ticker.two_sided
+        or look.quote_price_usd is None
+    ):
+        return Denied(reason=Reason.UNPRICED, message=f"{asset} has no trustworthy price now.")
+    # The higher of bid and last, so that a thin bid can't make a real position look like dust.
+    highest = max(ticker.bid, ticker.last)
+    value = look.total * highest * look.quote_price_usd
+    ceiling = threshold * (ONE + policy.price_drift)
+    if value >= ceiling:
+        return Denied(
+            reason=Reason.NO_LONGER_DUST,
+            message=f"Worth ${value:,.2f} now, not below the threshold of ${canonical(threshold)}.",
+        )
+    if value > policy.order_value_limit(threshold):
+        return Denied(
+            reason=Reason.OVER_ORDER_LIMIT,
+            message=f"Worth ${value:,.2f} now, more than one order may be.",
+        )
+    return _within_the_rule(look, market=market, ticker=ticker, planned=planned, policy=policy)
+
+
+def _denied_by_choice(asset: str, policy: Policy) -> Denied | None:
+    for assets, reason, sentence in (
+        (policy.cash_assets, Reason.PROTECTED, "is cash by the policy now"),
+        (policy.protected_assets, Reason.PROTECTED, "is protected by the policy now"),
+        (policy.fee_assets, Reason.FEE_ASSET, "pays the trading fees by the policy now"),
+        (policy.ignored_assets, Reason.IGNORED, "is ignored by the policy now"),
+    ):
+        if asset in assets:
+            return Denied(reason=reason, message=f"{asset} {sentence}.")
+    if not policy.sell_enabled:
+        return Denied(reason=Reason.ROUTE_OFF, message="Selling is switched off in the policy.")
+    return None
+
+
+def _within_the_rule(
+    look: Look, *, market: Market, ticker: Ticker, planned: Decimal, policy: Policy
+) -> Ready | Denied:
+    rule, bid = market.rule, ticker.bid or ZERO
+    if look.total == 0:
+        return Denied(reason=Reason.NOT_HELD, message=f"{market.base} is no longer held.")
+    if rule.step_size <= 0:
+        return Denied(reason=Reason.NO_MARKET, message=f"{market.symbol} has no quantity step.")
+    most = min(planned, look.free, rule.max_quantity or planned)
+    quantity = floor_to_step(most, rule.step_size)
+    if quantity < max(rule.min_quantity, rule.step_size):
+        reason = Reason.LOCKED if look.total > look.free else Reason.BELOW_MIN_QUANTITY
+        return Denied(
+            reason=reason,
+            message=f"Only {canonical(look.free)} {market.base} is free now, less than one order.",
+        )
+    needed = rule.min_notional * (ONE + policy.minimum_margin)
+    if quantity * bid < needed:
+        return Denied(
+            reason=Reason.BELOW_MIN_NOTIONAL,
+            message=f"Worth {canonical(quantity * bid)} {market.quote} at the bid now, below the "
+            f"exchange minimum of {canonical(rule.min_notional)} with its margin.",
+        )
+    reference = ticker.last or bid
+    if (reference - bid) / reference > policy.max_slippage:
+        return Denied(
+            reason=Reason.ILLIQUID,
+            message=f"The best bid is more than {canonical(policy.max_slippage * 100)}% below the "
+            "last price now.",
+        )
+    return Ready(quantity=quantity)

@@ -1,0 +1,224 @@
+"""Draw a cleanup plan: which orders would be sent, what stays and why, and what it changes."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from decimal import Decimal
+
+from positions.domain.amounts import ZERO, canonical
+from positions.domain.classification import Classified, ClassifiedPosition, is_counted
+from positions.domain.policies import GuardBroken, Policy, check_threshold
+from positions.domain.verdicts import Category, Reason, Route, Verdict, keep
+from positions.domain.what_if import Slots
+
+
+class NothingToClose(Exception):
+    """No position below the threshold can be closed; the plan would be empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedOrder:
+    """One position to close by one route, with what is expected of it."""
+
+    asset: str
+    symbol: str
+    route: Route
+    quantity: Decimal  # base
+    price: Decimal  # quote, the bid at planning
+    value_usd: Decimal
+    expected_fee_usd: Decimal
+    expected_slippage_usd: Decimal
+    expected_net_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """One position that stays, and why."""
+
+    asset: str
+    category: Category
+    value_usd: Decimal | None
+    reason: Reason
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanDraft:
+    """A plan as it would be executed, largest value first, with its effect on the slots."""
+
+    threshold: Decimal
+    orders: Sequence[PlannedOrder]
+    skipped: Sequence[Skipped]
+    positions_before: int
+    positions_after: int
+    slots_before: Slots
+    slots_after: Slots
+
+    @property
+    def value_usd(self) -> Decimal:
+        """Return what the holdings to be closed are worth."""
+        return sum((order.value_usd for order in self.orders), ZERO)
+
+    @property
+    def expected_net_usd(self) -> Decimal:
+        """Return what is expected to come back."""
+        return sum((order.expected_net_usd for order in self.orders), ZERO)
+
+
+def draw_plan(
+    classified: Classified, *, threshold: Decimal, policy: Policy, leased: int = 0
+) -> PlanDraft:
+    """Return the plan for every closable dust position.
+
+    Raise `GuardBroken` if the threshold, the number of orders or their value is beyond the policy,
+    `NothingToClose` if no order would be left. Proceeds are cash and take no slot.
+    """
+    check_threshold(threshold, policy)
+    orders: list[PlannedOrder] = []
+    skipped: list[Skipped] = []
+    closed: set[str] = set()
+    for position in classified.positions:
+        verdict = _planned_verdict(position, threshold=threshold, policy=policy)
+        if verdict.route is None:
+            skipped.append(_skip(position, verdict))
+            continue
+        orders.append(_order(position, verdict))
+        if _leaves_nothing(position, verdict):
+            closed.add(position.asset)
+    if not orders:
+        raise NothingToClose(
+            f"Nothing to plan: no position below ${canonical(threshold)} can be closed now."
+        )
+    draft = PlanDraft(
+        threshold=threshold,
+        orders=orders,
+        skipped=skipped,
+        positions_before=len(classified.positions),
+        positions_after=len(classified.positions) - len(closed),
+        slots_before=Slots(
+            cap=policy.position_cap,
+            counted=_counted(classified.positions, policy=policy),
+            leased=leased,
+        ),
+        slots_after=Slots(
+            cap=policy.position_cap,
+            counted=_counted(classified.positions, policy=policy, without=closed),
+            leased=leased,
+        ),
+    )
+    if len(orders) > policy.max_plan_orders:
+        raise GuardBroken(
+            field_name="max_plan_orders",
+            limit=str(policy.max_plan_orders),
+            asked=f"{len(orders)} orders",
+        )
+    if draft.value_usd > policy.max_plan_value:
+        raise GuardBroken(
+            field_name="max_plan_value",
+            limit=f"${canonical(policy.max_plan_value)}",
+            asked=f"orders worth ${canonical(draft.value_usd.quantize(Decimal('0.01')))}",
+        )
+    return draft
+
+
+def _planned_verdict(
+    position: ClassifiedPosition, *, threshold: Decimal, policy: Policy
+) -> Verdict:
+    limit = policy.order_value_limit(threshold)
+    if position.verdict.route is not None and (
+        position.value_usd is None or position.value_usd >= threshold
+    ):
+        raise ValueError(f"{position.asset} was not classified at the plan's threshold")
+    if (
+        position.verdict.route is not None
+        and position.value_usd is not None
+        and position.value_usd > limit
+    ):
+        return keep(
+            Reason.OVER_ORDER_LIMIT,
+            f"Worth more than the policy lets one order be, ${canonical(limit)}.",
+            "Raise max_order_value.",
+        )
+    return position.verdict
+
+
+def _leaves_nothing(position: ClassifiedPosition, verdict: Verdict) -> bool:
+    """Tell whether only residue stays behind once the order has filled."""
+    left = position.holding.total - (verdict.quantity or ZERO)
+    return left < (position.holding.step_size or ZERO)
+
+
+def _counted(
+    positions: Sequence[ClassifiedPosition],
+    *,
+    policy: Policy,
+    without: AbstractSet[str] = frozenset(),
+) -> int:
+    """Count what takes a slot by the policy, whatever threshold the plan was drawn at."""
+    return sum(
+        is_counted(item.holding, threshold=policy.dust_threshold, policy=policy)
+        for item in positions
+        if item.asset not in without
+    )
+
+
+def _order(position: ClassifiedPosition, verdict: Verdict) -> PlannedOrder:
+    holding = position.holding
+    if verdict.route is None or holding.symbol is None or holding.bid is None:
+        raise ValueError(f"{position.asset} has no route; it can't be planned")
+    return PlannedOrder(
+        asset=position.asset,
+        symbol=holding.symbol,
+        route=verdict.route,
+        quantity=verdict.quantity or ZERO,
+        price=holding.bid,
+        value_usd=position.value_usd or ZERO,
+        expected_fee_usd=verdict.expected_fee_usd or ZERO,
+        expected_slippage_usd=verdict.expected_slippage_usd or ZERO,
+        expected_net_usd=verdict.expected_net_usd or ZERO,
+    )
+
+
+def _skip(position: ClassifiedPosition, verdict: Verdict) -> Skipped:
+    if verdict.reason is None:
+        raise ValueError(f"{position.asset} has a route; it can't be skipped")
+    return Skipped(
+        asset=position.asset,
+        category=position.category,
+        value_usd=position.value_usd,
+        reason=verdict.reason,
+        message=verdict.message,
+        remedy=verdict.remedy,
+    )
+
+
+def plan_hash(
+    *, account: str, snapshot: int, policy_version: int, draft: PlanDraft, drafted_at: str
+) -> str:
+    """Return the SHA-256 that names exactly these orders; an approval is bound to it."""
+    content = {
+        "account": account,
+        "snapshot": snapshot,
+        "policy": policy_version,
+        "threshold": canonical(draft.threshold),
+        "drafted_at": drafted_at,
+        "orders": [
+            [
+                order.asset,
+                order.symbol,
+                order.route.value,
+                canonical(order.quantity),
+                canonical(order.price),
+                canonical(order.value_usd),
+                canonical(order.expected_fee_usd),
+                canonical(order.expected_slippage_usd),
+                canonical(order.expected_net_usd),
+            ]
+            for order in draft.orders
+        ],
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,296 @@
+"""Speak to an exchange through ccxt: each call of the port is one paced request.
+
+HTTP 200 with HTML or cut JSON raises nothing in ccxt 4.5.90, so containers and ids are checked
+here: an answer that makes no sense is `AnswerUnknown`, never an empty account.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import redis
+
+from positions.domain.amounts import ZERO, canonical
+from positions.domain.balances import Balance
+from positions.domain.markets import Market, Ticker
+from positions.domain.orders import Outcome
+from positions.domain.pacing import Limit
+from positions.exchanges.ccxt_answers import (
+    amount_of,
+    kept_market,
+    outcome_of,
+    published_limits,
+    ticker_of,
+    trade_of,
+)
+from positions.exchanges.ccxt_client import Absent, Connection, PacedClient, bare_client
+from positions.exchanges.market_cache import MARKETS, Loaded
+from positions.exchanges.pacing import Pacer
+from positions.exchanges.port import (
+    AnswerUnknown,
+    KeyRights,
+    RequestRefused,
+    SellRequest,
+)
+from positions.exchanges.profiles import profile_of
+
+
+class CcxtExchange:
+    """One account at one exchange, for one thread: a ccxt client keeps state between requests."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        keys: Mapping[str, str],
+        client: redis.Redis,
+        share: Decimal,
+    ) -> None:
+        """Check that the address may be reached; send nothing yet."""
+        self.profile = profile_of(connection.exchange)
+        self.signature_window_ms = connection.signature_window_ms
+        self.pacer = Pacer(
+            client,
+            place=connection.place,
+            key_fingerprint=connection.key_fingerprint,
+            share=share,
+        )
+        self._connection = connection
+        self._redis = client
+        self._client = PacedClient(connection, self.profile, keys=keys, pacer=self.pacer)
+        self._loaded: Loaded | None = None
+
+    @property
+    def requests(self) -> int:
+        """Return how many requests were sent."""
+        return self._client.requests
+
+    @property
+    def last_answer(self) -> str:
+        """Return the exchange's last words, without secrets and shortened."""
+        return self._client.last_answer
+
+    # --- Reading ------------------------------------------------------------------------------
+
+    def markets(self) -> Mapping[str, Market]:
+        """Return the spot markets by symbol, from a cache shared by all processes."""
+        loaded = MARKETS.get(
+            self._redis,
+            place=self._connection.place,
+            new_client=lambda: bare_client(self._connection, self.profile),
+            load=self._load_markets,
+        )
+        if loaded is not self._loaded:
+            self._client.ccxt.set_markets_from_exchange(loaded.client)
+            self._loaded = loaded
+            weights = published_limits(loaded.published, "REQUEST_WEIGHT")
+            self._client.weight_limit = weights[0] if weights else self.profile.weight_limit
+        return loaded.markets
+
+    def _load_markets(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Ask the exchange for its markets and the limits it publishes."""
+        raw = self._client.ccxt
+        markets = self._client.send("exchange_info", lambda: raw.load_markets(True))
+        if not isinstance(markets, dict) or not markets:
+            raise self._nonsense("markets")
+        info = raw.parse_json(raw.last_http_response or "")
+        limits = info.get("rateLimits", []) if isinstance(info, dict) else []
+        raw.last_http_response = None  # megabytes that nobody needs again
+        kept = {symbol: kept_market(item) for symbol, item in markets.items() if item.get("spot")}
+        return kept, {"rateLimits": limits}
+
+    def balances(self) -> Sequence[Balance]:
+        """Return every non-zero balance, earn products marked."""
+        self.markets()
+        raw = self._client.ccxt
+        answer = self._client.send_signed("account", raw.fetch_balance)
+        if not isinstance(answer, dict) or not self._answered_balances(answer.get("info")):
+            raise self._nonsense("balances")
+        found = []
+        for asset in answer.get("total") or {}:
+            row = answer[asset]
+            free, locked = amount_of(row.get("free")), amount_of(row.get("used"))
+            if free + locked == 0:
+                continue
+            earn = asset not in raw.currencies and asset.startswith(self.profile.earn_prefixes)
+            found.append(Balance(asset=asset, free=free, locked=locked, earn=earn))
+        return found
+
+    def _answered_balances(self, info: Any) -> bool:
+        """Tell whether the raw answer has balances: nonsense reads as an empty account."""
+        field = self.profile.balances_field
+        if field:
+            return isinstance(info, dict) and isinstance(info.get(field), list)
+        return isinstance(info, dict | list) and bool(info)
+
+    def tickers(self, symbols: Collection[str] = ()) -> Mapping[str, Ticker]:
+        """Return bid, ask and last price of these markets (none named: all), in one request.
+
+        Few symbols cost less of the request limit; a symbol that is gone costs the whole answer,
+        so then all markets are asked for.
+        """
+        self.markets()
+        call = self.profile.tickers_call(len(symbols))
+        named = sorted(symbols) if call != "tickers" else None
+        try:
+            answer = self._client.send(call, lambda: self._client.ccxt.fetch_tickers(named))
+        except RequestRefused:
+            if named is None:
+                raise
+            return self.tickers()
+        if not isinstance(answer, dict) or not answer:
+            raise self._nonsense("prices")
+        return {symbol: ticker_of(symbol, item) for symbol, item in answer.items()}
+
+    def open_order_assets(self) -> frozenset[str]:
+        """Return the base assets on which any order is open, ours or anybody's."""
+        self.markets()
+        answer = self._client.send_signed("open_orders", self._client.ccxt.fetch_open_orders)
+        if not isinstance(answer, list) or not self._answered_a_list():
+            raise self._nonsense("open orders")
+        return frozenset(str(item["symbol"]).split("/")[0] for item in answer)
+
+    def server_time_ms(self) -> int:
+        """Return the exchange's clock, milliseconds since the epoch."""
+        return self._client.compare_clocks()
+
+    def now_ms(self) -> int:
+        """Return the exchange's clock as last compared; compare it now if it never was."""
+        return self._client.now_ms()
+
+    def forget_clock(self) -> None:
+        """Compare clocks anew before the next signed request."""
+        self._client.forget_clock()
+
+    def key_rights(self) -> KeyRights:
+        """Return what the key may do; all None where no call for it is known."""
+        method = self.profile.key_rights_method
+        if not method or self._connection.environment == "testnet":
+            # Test networks don't have the call (binance: no sapi there, ccxt 4.5.90).
+            return KeyRights(may_read=None, may_trade=None, may_withdraw=None)
+        self.markets()
+        answer = self._client.send_signed("key_rights", getattr(self._client.ccxt, method))
+        if not isinstance(answer, dict) or "enableWithdrawals" not in answer:
+            raise self._nonsense("key's rights")
+        return KeyRights(
+            may_read=bool(answer.get("enableReading")),
+            may_trade=bool(answer.get("enableSpotAndMarginTrading")),
+            may_withdraw=bool(answer.get("enableWithdrawals")),
+        )
+
+    # --- Trading ------------------------------------------------------------------------------
+
+    @property
+    def order_limits(self) -> list[Limit]:
+        """Return the order limits in force: what the exchange publishes, else the profile's."""
+        published = published_limits(self._loaded.published if self._loaded else {}, "ORDERS")
+        return published or list(self.profile.order_limits)
+
+    def sell(self, request: SellRequest) -> Outcome:
+        """Place the order, signed with its stored moment; raise the error tree otherwise.
+
+        The order's turn was reserved by the caller; only its weight is paced here.
+        """
+        self.markets()
+        answer = self._client.send_signed(
+            "order",
+            lambda: self._client.ccxt.create_order(
+                request.symbol,
+                "market",
+                "sell",
+                canonical(request.quantity),
+                None,  # never a price: five exchanges would take it for a quote amount
+                {"clientOrderId": request.client_order_id},
+            ),
+            signed_at_ms=request.signed_at_ms,
+        )
+        outcome = self._checked(answer, request.client_order_id, request.symbol)
+        if self.profile.answer_carries_fills and not outcome.trades_are_complete:
+            raise self._nonsense("fills")
+        return outcome
+
+    def find_order(self, *, client_order_id: str, symbol: str) -> Outcome | None:
+        """Return the order with its trades, or None if the exchange says there is none."""
+        self.markets()
+        raw = self._client.ccxt
+        try:
+            answer = self._client.send_signed(
+                "query_order",
+                lambda: raw.fetch_order(None, symbol, {"clientOrderId": client_order_id}),
+            )
+        except Absent:
+            return None
+        found = self._checked(answer, client_order_id, symbol)
+        return found if found.trades_are_complete else self._with_trades(found, symbol)
+
+    def _with_trades(self, outcome: Outcome, symbol: str) -> Outcome:
+        """Return the outcome with all its trades; raise `AnswerUnknown` while some are missing."""
+        params = {"orderId": outcome.exchange_order_id}
+        answer = self._client.send_signed(
+            "my_trades",
+            lambda: self._client.ccxt.fetch_my_trades(symbol, None, None, params),
+        )
+        if not isinstance(answer, list) or not self._answered_a_list():
+            raise self._nonsense("trades")
+        trades = [
+            trade_of(item) for item in answer if str(item.get("order")) == outcome.exchange_order_id
+        ]
+        complete = Outcome(
+            state=outcome.state,
+            exchange_order_id=outcome.exchange_order_id,
+            filled_quantity=outcome.filled_quantity,
+            # The exchange's own sum, as it credits it; not every exchange tells it.
+            notional=outcome.notional
+            or sum((trade.price * trade.quantity for trade in trades), ZERO),
+            trades=trades,
+            placed_at_ms=outcome.placed_at_ms,
+        )
+        if not complete.trades_are_complete:
+            raise AnswerUnknown(f"{self._client.name} has not listed all trades of the order yet.")
+        return complete
+
+    def _checked(self, answer: Any, client_order_id: str, symbol: str) -> Outcome:
+        """Return what an answer says about our order; raise `AnswerUnknown` if it says nothing."""
+        outcome = outcome_of(answer)
+        if outcome is None:
+            raise self._nonsense("order")
+        if answer.get("clientOrderId") != client_order_id or answer.get("symbol") != symbol:
+            raise AnswerUnknown(
+                f"{self._client.name} answered about another order.", answer=self.last_answer
+            )
+        return outcome
+
+    def _answered_a_list(self) -> bool:
+        """Tell whether the last answer was a JSON list: cut JSON reads as an empty one."""
+        raw = self._client.ccxt
+        return isinstance(raw.parse_json(str(raw.last_http_response or "")), list)
+
+    def _nonsense(self, what: str) -> AnswerUnknown:
+        return AnswerUnknown(
+            f"{self._client.name} answered without a usable {what} part.", answer=self.last_answer
+        )
+
+
+_CLIENTS = threading.local()
+
+
+def exchange_for(
+    connection: Connection,
+    *,
+    keys: Callable[[], Mapping[str, str]],
+    client: redis.Redis,
+    share: Decimal,
+) -> CcxtExchange:
+    """Return this thread's client for the account; its connection stays open between requests."""
+    known: dict[tuple[Connection, str], CcxtExchange] = _CLIENTS.__dict__.setdefault("known", {})
+    credentials = keys()
+    # The secret too: one that was mistyped must not live on under the right key.
+    digest = hashlib.sha256(repr(sorted(credentials.items())).encode()).hexdigest()
+    found = known.get((connection, digest))
+    if found is None:
+        found = CcxtExchange(connection, keys=credentials, client=client, share=share)
+        known[connection, digest] = found
+    found.pacer.share = share
+    return found

@@ -1,0 +1,123 @@
+"""Turn ccxt's answers into the product's values: exact amounts, checked shapes."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from positions.domain.amounts import ZERO, exact
+from positions.domain.markets import Market, Ticker, TradingRule
+from positions.domain.orders import OrderState, Outcome, Trade
+from positions.domain.pacing import Limit
+
+_STATES = {
+    "open": OrderState.ACCEPTED,
+    "closed": OrderState.FILLED,
+    "canceled": OrderState.CANCELED,
+    "expired": OrderState.EXPIRED,
+    "rejected": OrderState.REJECTED,
+}
+_INTERVAL_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
+
+
+def amount_of(value: Any) -> Decimal:
+    """Return ccxt's number; nothing said is zero. Its constants (default fees) are short floats."""
+    return ZERO if value in (None, "") else exact(str(value))
+
+
+def _price_of(value: Any) -> Decimal | None:
+    price = amount_of(value)
+    return price if price > 0 else None
+
+
+def ticker_of(symbol: str, item: Mapping[str, Any]) -> Ticker:
+    """Return one ticker; a price of zero means that there is none."""
+    return Ticker(
+        symbol=symbol,
+        bid=_price_of(item.get("bid")),
+        ask=_price_of(item.get("ask")),
+        last=_price_of(item.get("last")),
+    )
+
+
+def market_of(item: Mapping[str, Any]) -> Market | None:
+    """Return one of ccxt's spot markets as ours; None if its rules can't be read."""
+    if not item.get("spot"):
+        return None
+    limits = item.get("limits") or {}
+    amount, cost = limits.get("amount") or {}, limits.get("cost") or {}
+    largest = (limits.get("market") or {}).get("max") or amount.get("max")
+    step = amount_of((item.get("precision") or {}).get("amount"))
+    if step <= 0:
+        return None
+    return Market(
+        symbol=item["symbol"],
+        base=item["base"],
+        quote=item["quote"],
+        active=bool(item.get("active")),
+        taker_fee=amount_of(item.get("taker")),
+        rule=TradingRule(
+            step_size=step,
+            min_quantity=amount_of(amount.get("min")),
+            max_quantity=amount_of(largest) or None,
+            min_notional=amount_of(cost.get("min")),
+        ),
+    )
+
+
+def kept_market(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a market as it is cached: without its raw text, except what ccxt reads again.
+
+    binance's `create_order` reads `info.orderTypes` (ccxt 4.5.90).
+    """
+    info = item.get("info")
+    types = list(info.get("orderTypes") or []) if isinstance(info, dict) else []
+    return {**item, "info": {"orderTypes": types}}
+
+
+def trade_of(item: Mapping[str, Any], *, placed_at_ms: int | None = None) -> Trade:
+    """Return one fill; fills inside an order's answer have no time but the order's own."""
+    fee = item.get("fee") or {}
+    return Trade(
+        trade_id=str(item["id"]),
+        price=amount_of(item.get("price")),
+        quantity=amount_of(item.get("amount")),
+        fee=amount_of(fee.get("cost")),
+        fee_currency=str(fee.get("currency") or ""),
+        at_ms=int(item.get("timestamp") or placed_at_ms or 0),
+    )
+
+
+def outcome_of(answer: Any) -> Outcome | None:
+    """Return what an answer says about an order; None if it is no order's answer.
+
+    HTTP 200 with HTML or cut JSON makes ccxt return an order without an id (ccxt 4.5.90).
+    """
+    if not isinstance(answer, dict):
+        return None
+    order_id, state = str(answer.get("id") or ""), _STATES.get(str(answer.get("status")))
+    if not order_id.isascii() or not order_id.replace("-", "").isalnum() or state is None:
+        return None
+    filled = amount_of(answer.get("filled"))
+    placed_at_ms = answer.get("timestamp")
+    if state is OrderState.ACCEPTED and filled > 0:
+        state = OrderState.PARTIALLY_FILLED
+    return Outcome(
+        state=state,
+        exchange_order_id=order_id,
+        filled_quantity=filled,
+        notional=amount_of(answer.get("cost")),
+        trades=[trade_of(item, placed_at_ms=placed_at_ms) for item in answer.get("trades") or []],
+        placed_at_ms=placed_at_ms,
+    )
+
+
+def published_limits(published: Mapping[str, Any], kind: str) -> list[Limit]:
+    """Return the limits of one kind (ORDERS, REQUEST_WEIGHT) that an exchange publishes."""
+    return [
+        Limit(
+            allowed=int(item["limit"]),
+            window=_INTERVAL_SECONDS[item["interval"]] * int(item.get("intervalNum", 1)),
+        )
+        for item in published.get("rateLimits", [])
+        if item.get("rateLimitType") == kind and item.get("interval") in _INTERVAL_SECONDS
+    ]

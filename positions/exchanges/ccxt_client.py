@@ -1,0 +1,207 @@
+"""Hold one ccxt client: reached, paced and dated as we want, its exceptions translated.
+
+Facts relied on (ccxt 4.5.90, read or run on the wire 2026-11): `number=str` keeps the exchange's
+digits; ccxt changes the thread's Decimal context, so its calls run in one of their own; `nonce`
+dates every signed request; what an earlier request left in `last_http_response` stays there.
+"""
+
+import decimal
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import ccxt
+
+from positions.domain.pacing import Limit
+from positions.exchanges.outcomes import meaning, scrubbed
+from positions.exchanges.pacing import Pacer
+from positions.exchanges.port import (
+    BadConfiguration,
+    ClockRefused,
+    ExchangeError,
+    PacerUnavailable,
+    RateLimited,
+)
+from positions.exchanges.profiles import Profile
+from positions.exchanges.transport import RedirectAdapter, check_reach
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Absent(Exception):
+    """The exchange says that there is no such order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How to reach one account. It holds no secrets."""
+
+    exchange: str
+    environment: str
+    base_url: str
+    key_fingerprint: str
+    signature_window_ms: int
+    timeout_ms: int = 10_000
+
+    @property
+    def place(self) -> str:
+        """Return what markets and address limits are shared by."""
+        return f"{self.exchange} {self.base_url}"
+
+
+def bare_client(connection: Connection, profile: Profile) -> Any:
+    """Return a ccxt client without credentials that sends nothing by itself."""
+    return getattr(ccxt, connection.exchange)(
+        {
+            "number": str,  # exact digits; `Decimal` would switch off ccxt's truncation
+            "enableRateLimit": False,  # per process and blind to others; the pacer decides
+            "timeout": connection.timeout_ms,
+            "options": {
+                "defaultType": "spot",
+                "fetchMarkets": {"types": ["spot"]},
+                "fetchMargins": False,
+                "fetchCurrencies": False,
+                "recvWindow": connection.signature_window_ms,
+                "maxRetriesOnFailure": 0,  # it would send an order again
+                **profile.options,
+            },
+        }
+    )
+
+
+def _signing_client(connection: Connection, profile: Profile, keys: Mapping[str, str]) -> Any:
+    client = bare_client(connection, profile)
+    # `requests` would follow a redirect and send the order again.
+    client.session.max_redirects = 0
+    client.apiKey = keys["api_key"]
+    client.secret = keys["api_secret"]
+    client.password = keys.get("passphrase") or None
+    if connection.base_url:
+        adapter = RedirectAdapter(connection.base_url)
+        client.session.mount("https://", adapter)
+        client.session.mount("http://", adapter)
+    elif connection.environment == "testnet":
+        try:
+            client.set_sandbox_mode(True)
+        except (TypeError, ccxt.NotSupported):
+            raise BadConfiguration(f"{client.name} has no test network.") from None
+    return client
+
+
+@contextmanager
+def _never_hiding_the_answer() -> Iterator[None]:
+    """Let a pacer that went away after the request was sent not pass for its answer.
+
+    It would read as "not placed", and what was placed would be sent again.
+    """
+    try:
+        yield
+    except PacerUnavailable:
+        log.warning("Redis does not answer; what the exchange said about its limits is lost")
+
+
+class PacedClient:
+    """Send one ccxt call at a time: in its turn, dated, and understood when it fails."""
+
+    def __init__(
+        self, connection: Connection, profile: Profile, *, keys: Mapping[str, str], pacer: Pacer
+    ) -> None:
+        """Check that the address may be reached; send nothing yet."""
+        check_reach(environment=connection.environment, base_url=connection.base_url)
+        if connection.exchange not in ccxt.exchanges:
+            raise BadConfiguration(f"There is no exchange '{connection.exchange}'.")
+        self.ccxt = _signing_client(connection, profile, keys)
+        self.pacer = pacer
+        self.weight_limit: Limit = profile.weight_limit
+        self.requests = 0
+        self.last_answer = ""  # without secrets
+        self._profile = profile
+        self._secrets = [value for value in keys.values() if value]
+        self._clock_offset_ms: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the exchange's name as people write it."""
+        return str(self.ccxt.name)
+
+    @property
+    def answered_html(self) -> bool:
+        """Tell whether the last answer was a page instead of data."""
+        return str(self.ccxt.last_http_response or "").lstrip().startswith("<")
+
+    def send(self, call: str, request: Callable[[], T]) -> T:
+        """Wait for the request's turn, send it, and raise the port's error tree if it fails."""
+        self.pacer.take_weight(self._profile.weights.get(call, 1), limit=self.weight_limit)
+        # What an earlier request left would be read as this one's answer.
+        self.ccxt.last_http_response = None
+        self.ccxt.last_response_headers = None
+        self.requests += 1
+        try:
+            with decimal.localcontext():
+                return request()
+        except Exception as error:  # noqa: BLE001 - translated: its default meaning is "unknown"
+            if call == "query_order" and isinstance(error, ccxt.OrderNotFound):
+                raise Absent from None
+            raise self._translated(error) from None
+        finally:
+            self.last_answer = self._words()
+            self._note_headers()
+
+    def send_signed(
+        self, call: str, request: Callable[[], T], *, signed_at_ms: int | None = None
+    ) -> T:
+        """Send a signed request, dated now on the exchange's clock or at a stored moment."""
+        moment = self.now_ms() if signed_at_ms is None else signed_at_ms
+        # While waiting for its turn a request dated now would grow old: its date is read late.
+        self.ccxt.nonce = self.now_ms if signed_at_ms is None else lambda: moment
+        return self.send(call, request)
+
+    def compare_clocks(self) -> int:
+        """Ask for the exchange's clock and return it, milliseconds since the epoch."""
+        answer = self.send("time", self.ccxt.fetch_time)
+        if not isinstance(answer, int):
+            raise ExchangeError(f"{self.name} did not tell its time.", answer=self.last_answer)
+        self._clock_offset_ms = answer - self.ccxt.milliseconds()
+        return answer
+
+    def now_ms(self) -> int:
+        """Return the exchange's clock as last compared; compare it now if it never was."""
+        if self._clock_offset_ms is None:
+            self.compare_clocks()
+        return int(self.ccxt.milliseconds() + (self._clock_offset_ms or 0))
+
+    def forget_clock(self) -> None:
+        """Compare clocks anew before the next signed request."""
+        self._clock_offset_ms = None
+
+    def _translated(self, error: Exception) -> ExchangeError:
+        if isinstance(error, ExchangeError):
+            return error
+        translated = meaning(
+            error,
+            profile=self._profile,
+            exchange=self.name,
+            headers=self.ccxt.last_response_headers,
+            body=str(self.ccxt.last_http_response or ""),
+            secrets=self._secrets,
+        )
+        if isinstance(translated, ClockRefused):
+            self.forget_clock()
+        if isinstance(translated, RateLimited):
+            with _never_hiding_the_answer():
+                self.pacer.block(translated.retry_after)
+        return translated
+
+    def _words(self) -> str:
+        """Return the exchange's last answer as it may be kept and shown."""
+        return scrubbed(str(self.ccxt.last_http_response or ""), secrets=self._secrets)
+
+    def _note_headers(self) -> None:
+        headers, name = self.ccxt.last_response_headers, self._profile.used_weight_header
+        used = str(headers.get(name) or "") if headers and name else ""
+        if used.isdigit():
+            with _never_hiding_the_answer():
+                self.pacer.note_used_weight(int(used), limit=self.weight_limit)

@@ -1,0 +1,129 @@
+"""Say what an exception of ccxt means: not placed, rejected, or unknown.
+
+The default is unknown. Facts: 39 faults injected on the wire against ccxt 4.5.90, 2026-11.
+"""
+
+import re
+from collections.abc import Collection
+from decimal import Decimal
+
+import ccxt
+import requests
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from positions.exchanges.port import (
+    AnswerUnknown,
+    ClockRefused,
+    ExchangeError,
+    KeyRefused,
+    RateLimited,
+    RequestRefused,
+    Unreachable,
+)
+from positions.exchanges.profiles import Profile
+
+# Whatever follows a question mark in a URL may be signed; nothing of it is kept.
+_QUERY = re.compile(r"\?\S*")
+_SIGNED = re.compile(r"[\w&;=.%+-]*signature=[^\s\"'<>]*", re.IGNORECASE)
+_CODE = re.compile(r'"(?:code|retCode|sCode)"\s*:\s*"?(-?\w+)"?')
+_DEFAULT_RETRY_AFTER = Decimal(10)
+_LONGEST_TEXT = 300
+
+_REJECTED = (
+    ccxt.InsufficientFunds,
+    ccxt.InvalidOrder,
+    ccxt.BadRequest,
+    ccxt.OperationRejected,
+    ccxt.ArgumentsRequired,
+)
+
+
+def scrubbed(text: str, *, secrets: Collection[str] = ()) -> str:
+    """Return the text without queries, signatures and these secrets, and not too long."""
+    for secret in secrets:
+        text = text.replace(secret, "[secret]")
+    return _SIGNED.sub("", _QUERY.sub("", text))[:_LONGEST_TEXT]
+
+
+def answer_code(text: str) -> str:
+    """Return the exchange's own code from its answer; empty if there is none."""
+    found = _CODE.search(text)
+    return found.group(1) if found else ""
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error with everything that led to it, wrapped reasons included."""
+    chain: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting:
+        item = waiting.pop()
+        if not isinstance(item, BaseException) or item in chain:
+            continue
+        chain.append(item)
+        waiting += [item.__cause__, item.__context__, getattr(item, "reason", None), *item.args]
+    return chain
+
+
+def never_connected(error: BaseException) -> bool:
+    """Tell whether no connection was made, so that nothing can have been processed."""
+    return any(
+        isinstance(
+            cause,
+            NewConnectionError
+            | NameResolutionError
+            | ConnectTimeoutError
+            | requests.exceptions.ConnectTimeout,
+        )
+        for cause in _causes(error)
+    )
+
+
+def retry_after(headers: object) -> Decimal:
+    """Return the seconds the exchange asks us to wait."""
+    get = getattr(headers, "get", None)
+    text = str(get("Retry-After") or get("retry-after") or "") if get else ""
+    return Decimal(text) if text.isascii() and text.isdigit() else _DEFAULT_RETRY_AFTER
+
+
+def meaning(
+    error: BaseException,
+    *,
+    profile: Profile,
+    exchange: str,
+    headers: object,
+    body: str,
+    secrets: Collection[str] = (),
+) -> ExchangeError:
+    """Return our error for one of ccxt's; `body` and `headers` are of the last answer, if any."""
+    code = answer_code(body)
+    words = scrubbed(body, secrets=secrets)
+    said = {"answer_code": code, "answer": words}
+    if code in profile.clock_codes:
+        return ClockRefused(f"{exchange} refused the request's time.", **said)
+    if code in profile.key_codes or isinstance(error, ccxt.AuthenticationError):
+        return KeyRefused(f"{exchange} does not accept the API key for this.", **said)
+    if any(message in body for message in profile.duplicate_messages):
+        return AnswerUnknown(f"{exchange} already has an order with this id.", **said)
+    if never_connected(error):
+        return Unreachable(f"{exchange} can't be reached: no connection was made.")
+    if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
+        return RateLimited(
+            f"{exchange} asked for a pause: too many requests.",
+            retry_after=retry_after(headers),
+            **said,
+        )
+    if isinstance(error, ccxt.InvalidNonce):
+        return ClockRefused(f"{exchange} refused the request's time.", **said)
+    if isinstance(error, _REJECTED):
+        return RequestRefused(f"{exchange} refused: {_said(words) or 'no reason given'}", **said)
+    if isinstance(error, ccxt.RequestTimeout):
+        return AnswerUnknown(f"{exchange} did not answer in time.")
+    if isinstance(error, ccxt.NetworkError) and not body:
+        return AnswerUnknown(f"The connection to {exchange} was lost before it answered.")
+    return AnswerUnknown(f"{exchange} gave no answer that makes sense.", **said)
+
+
+def _said(body: str) -> str:
+    """Return the exchange's sentence from its answer."""
+    found = re.search(r'"(?:msg|retMsg|message)"\s*:\s*"([^"]{1,200})"', body)
+    return found.group(1) if found else ""

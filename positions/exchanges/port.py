@@ -1,0 +1,137 @@
+"""What the product needs of an exchange, in its own words.
+
+ExchangeError            nothing below was understood further
+├── Unreachable          no connection was made: nothing was processed
+├── RateLimited          refused before processing; try again after `retry_after` seconds
+├── ClockRefused         refused before processing: our clock or a late request
+├── KeyRefused           the exchange does not accept the key, or the key lacks a right
+├── RequestRefused       the exchange understood and said no
+├── PacerUnavailable     the shared rate limiter does not answer: nothing is sent without it
+├── BadConfiguration     the account can't be used as it is configured
+└── AnswerUnknown        sent, and nobody knows what became of it
+
+For an order, the first three mean *not placed*, the next two *rejected*, the last *unknown*.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from positions.domain.balances import Balance
+from positions.domain.markets import Market, Ticker
+from positions.domain.orders import Outcome
+
+
+class ExchangeError(Exception):
+    """Something went wrong between us and the exchange; `code` is for machines."""
+
+    code = "EXCHANGE_ERROR"
+
+    def __init__(self, sentence: str, *, answer_code: str = "", answer: str = "") -> None:
+        """Keep a sentence for people and the exchange's own words, without secrets."""
+        super().__init__(sentence)
+        self.answer_code = answer_code
+        self.answer = answer
+
+
+class Unreachable(ExchangeError):
+    """No connection was made; nothing was processed. Try again later."""
+
+    code = "UNREACHABLE"
+
+
+class RateLimited(ExchangeError):
+    """Nothing was processed; try again after `retry_after` seconds."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(
+        self, sentence: str, *, retry_after: Decimal, answer_code: str = "", answer: str = ""
+    ) -> None:
+        """Keep how long to wait, seconds."""
+        super().__init__(sentence, answer_code=answer_code, answer=answer)
+        self.retry_after = retry_after
+
+
+class ClockRefused(ExchangeError):
+    """The request was too late or from the future; nothing was processed. Sign anew."""
+
+    code = "CLOCK"
+
+
+class KeyRefused(ExchangeError):
+    """The key is wrong, revoked or lacks a right. A person must look at it."""
+
+    code = "KEY_REFUSED"
+
+
+class RequestRefused(ExchangeError):
+    """The exchange understood the request and said no. Asking again changes nothing."""
+
+    code = "REFUSED"
+
+
+class PacerUnavailable(ExchangeError):
+    """The shared rate limiter does not answer. Nothing is sent until it does."""
+
+    code = "PACER_UNAVAILABLE"
+
+
+class BadConfiguration(ExchangeError):
+    """The account can't be used as it is configured. A person must change it."""
+
+    code = "CONFIGURATION"
+
+
+class AnswerUnknown(ExchangeError):
+    """The request was sent and no answer makes sense. Look it up; never send it again."""
+
+    code = "ANSWER_UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRights:
+    """What an API key may do; None where the exchange does not tell."""
+
+    may_read: bool | None
+    may_trade: bool | None
+    may_withdraw: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SellRequest:
+    """One market sell by base quantity. Never with a price: five exchanges take it for quote."""
+
+    symbol: str
+    quantity: Decimal  # base, a multiple of the market's step
+    client_order_id: str
+    signed_at_ms: int  # on the exchange's clock; the request is signed with exactly this moment
+
+
+class ExchangePort(Protocol):
+    """One account at one exchange. Every call is one request, paced, and may raise the tree."""
+
+    def markets(self) -> Mapping[str, Market]:
+        """Return the spot markets by symbol, from a cache shared by all processes."""
+
+    def balances(self) -> Sequence[Balance]:
+        """Return every non-zero balance."""
+
+    def tickers(self, symbols: Collection[str] = ()) -> Mapping[str, Ticker]:
+        """Return bid, ask and last price of these markets; none named: of all."""
+
+    def open_order_assets(self) -> frozenset[str]:
+        """Return the base assets on which any order is open."""
+
+    def server_time_ms(self) -> int:
+        """Return the exchange's clock, milliseconds since the epoch."""
+
+    def key_rights(self) -> KeyRights:
+        """Return what the key may do."""
+
+    def sell(self, request: SellRequest) -> Outcome:
+        """Place the order and return what the exchange says became of it."""
+
+    def find_order(self, *, client_order_id: str, symbol: str) -> Outcome | None:
+        """Return the order with its trades, or None if the exchange says there is none."""

@@ -1,0 +1,27 @@
+"""The tables, one noun a file."""
+
+from positions.models.accounts import Environment, ExchangeAccount
+from positions.models.events import AppendOnly, AuditChain, AuditEvent
+from positions.models.halts import Halt
+from positions.models.orders import AnswerClass, Attempt, CloseOrder, Fill
+from positions.models.plans import CleanupPlan
+from positions.models.policies import DustPolicy
+from positions.models.snapshots import Position, Snapshot, SnapshotStatus
+
+__all__ = [
+    "AnswerClass",
+    "AppendOnly",
+    "Attempt",
+    "AuditChain",
+    "AuditEvent",
+    "CleanupPlan",
+    "CloseOrder",
+    "DustPolicy",
+    "Environment",
+    "ExchangeAccount",
+    "Fill",
+    "Halt",
+    "Position",
+    "Snapshot",
+    "SnapshotStatus",
+]

@@ -1,0 +1,364 @@
+"""Say everything the product knows about one account: for the page, the JSON and the text alike."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from positions.domain.amounts import ZERO, canonical
+from positions.domain.balances import Holding
+from positions.domain.classification import Classified, ClassifiedPosition, classify
+from positions.domain.policies import SHOWN_THRESHOLDS, Policy
+from positions.domain.verdicts import Category, Reason
+from positions.domain.what_if import Slots, ThresholdEffect, WhatIf
+from positions.models import DustPolicy, ExchangeAccount, Snapshot, SnapshotStatus
+from positions.selectors.plan_checks import ANCHOR_STOPS_AT, ANCHOR_WARNS_AT
+from positions.selectors.snapshots import assets_in_flight, latest, latest_good
+
+
+class NoSnapshot(Exception):
+    """The account was never read; take a snapshot first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """One plain sentence about what to do, with a code for machines."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """One account at one threshold, from its newest good snapshot under the policy in force."""
+
+    account: ExchangeAccount
+    policy_row: DustPolicy
+    policy: Policy
+    snapshot: Snapshot
+    newest: Snapshot  # the newest reading, which may have failed
+    holdings: Sequence[Holding]
+    threshold: Decimal
+    in_flight: frozenset[str]
+    now: datetime
+
+    @cached_property
+    def classified(self) -> Classified:
+        """Return positions, residue and cash at the threshold."""
+        return classify(
+            self.holdings,
+            threshold=self.threshold,
+            policy=self.policy,
+            in_flight=self.in_flight,
+        )
+
+    @property
+    def positions(self) -> Sequence[ClassifiedPosition]:
+        """Return the positions: unpriced first, then the largest value first."""
+        return self.classified.positions
+
+    @cached_property
+    def what_if(self) -> WhatIf:
+        """Return what answers for any threshold."""
+        return WhatIf(self.holdings, policy=self.policy, cap=self.policy.position_cap)
+
+    @cached_property
+    def effect(self) -> ThresholdEffect:
+        """Return what the threshold means."""
+        return self.effect_of(self.threshold)
+
+    def effect_of(self, threshold: Decimal) -> ThresholdEffect:
+        """Return what another threshold would mean."""
+        return self.what_if.at(threshold, in_flight=self.in_flight)
+
+    @cached_property
+    def thresholds(self) -> list[ThresholdEffect]:
+        """Return the effects of the shown thresholds, the policy's own and the asked one."""
+        shown = {*SHOWN_THRESHOLDS, self.policy.dust_threshold, self.threshold}
+        return [self.effect_of(threshold) for threshold in sorted(shown)]
+
+    @cached_property
+    def slots(self) -> Slots:
+        """Return the slots at the threshold."""
+        return Slots(
+            cap=self.policy.position_cap, counted=sum(item.counted for item in self.positions)
+        )
+
+    @cached_property
+    def slots_counting_everything(self) -> Slots:
+        """Return the slots as a bot sees them that counts every holding."""
+        return Slots(cap=self.policy.position_cap, counted=len(self.positions))
+
+    @cached_property
+    def counts(self) -> Counter[Category]:
+        """Return how many positions each category has."""
+        return Counter(item.category for item in self.positions)
+
+    @cached_property
+    def dust(self) -> list[ClassifiedPosition]:
+        """Return the dust, largest first."""
+        return [item for item in self.positions if item.category is Category.DUST]
+
+    @cached_property
+    def closable(self) -> list[ClassifiedPosition]:
+        """Return the dust that can be closed now."""
+        return [item for item in self.dust if item.verdict.route is not None]
+
+    @cached_property
+    def stuck(self) -> list[ClassifiedPosition]:
+        """Return the dust that can't be closed now."""
+        return [item for item in self.dust if item.verdict.route is None]
+
+    @cached_property
+    def cash_usd(self) -> Decimal:
+        """Return what the cash with a known price is worth."""
+        return sum((item.value_usd or ZERO for item in self.classified.cash), ZERO)
+
+    @cached_property
+    def positions_usd(self) -> Decimal:
+        """Return what the positions with a known price are worth."""
+        return sum((item.value_usd or ZERO for item in self.positions), ZERO)
+
+    @cached_property
+    def dust_usd(self) -> Decimal:
+        """Return what the dust is worth."""
+        return sum((item.value_usd or ZERO for item in self.dust), ZERO)
+
+    @cached_property
+    def residue_usd(self) -> Decimal:
+        """Return what the residue is worth."""
+        return sum((item.value_usd or ZERO for item in self.classified.residue), ZERO)
+
+    @property
+    def total_usd(self) -> Decimal:
+        """Return what everything with a known price is worth."""
+        return self.cash_usd + self.positions_usd + self.residue_usd
+
+    @property
+    def age(self) -> timedelta:
+        """Return how old the snapshot is."""
+        return self.now - self.snapshot.taken_at
+
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether the snapshot may be trusted for slots, a what-if and a draft."""
+        return self.age <= timedelta(seconds=self.policy.snapshot_max_age)
+
+    @property
+    def failure(self) -> Snapshot | None:
+        """Return the newest reading if it failed."""
+        return self.newest if self.newest.status == SnapshotStatus.FAILED else None
+
+    @property
+    def anchor_problem(self) -> str:
+        """Return a sentence if the anchor is off the other stablecoins; empty otherwise."""
+        deviation = self.snapshot.anchor_deviation
+        if deviation is None or deviation <= ANCHOR_WARNS_AT:
+            return ""
+        off = canonical((deviation * 100).quantize(Decimal("0.01")))
+        stops = " Plans don't start." if deviation > ANCHOR_STOPS_AT else ""
+        return f"{self.snapshot.anchor} is {off}% off the other stablecoins here.{stops}"
+
+    @cached_property
+    def exchange_minimum_usd(self) -> Decimal | None:
+        """Return the commonest minimum order value among the positions' markets, USD."""
+        minimums = Counter(
+            item.holding.min_notional * item.holding.quote_price_usd
+            for item in self.positions
+            if item.holding.min_notional and item.holding.quote_price_usd
+        )
+        return minimums.most_common(1)[0][0] if minimums else None
+
+    @cached_property
+    def recommendations(self) -> list[Recommendation]:
+        """Return what a person should do, most useful first."""
+        return list(_recommend(self))
+
+
+def analyse(
+    account: ExchangeAccount, *, now: datetime, threshold: Decimal | None = None
+) -> Analysis:
+    """Return the analysis at a threshold (None: the policy's); raise `NoSnapshot` if never read."""
+    snapshot = latest_good(account)
+    newest = latest(account)
+    if snapshot is None or newest is None:
+        raise NoSnapshot(f"{account.slug} has not been read yet.")
+    row = account.policies.order_by("-version")[0]
+    policy = row.as_domain()
+    return Analysis(
+        account=account,
+        policy_row=row,
+        policy=policy,
+        snapshot=snapshot,
+        newest=newest,
+        holdings=[item.as_domain() for item in snapshot.positions.all()],
+        threshold=policy.dust_threshold if threshold is None else threshold,
+        in_flight=assets_in_flight(account),
+        now=now,
+    )
+
+
+def _recommend(analysis: Analysis) -> Any:
+    slots, closable, stuck = analysis.slots, analysis.closable, analysis.stuck
+    if slots.over_cap:
+        yield Recommendation(
+            code="OVER_CAP",
+            message=f"{_count(slots.counted, 'position')} count, the cap is {slots.cap}: "
+            f"over cap by {slots.over_cap}.",
+        )
+    if closable:
+        net = sum((item.verdict.expected_net_usd or ZERO for item in closable), ZERO)
+        left = len(analysis.positions) - len(closable)
+        yield Recommendation(
+            code="CLOSE_DUST",
+            message=f"Close {_count(len(closable), 'position')} for about ${net:,.2f}. The account "
+            f"would hold {_count(left, 'position')} instead of {len(analysis.positions)}.",
+        )
+    elif not analysis.dust:
+        yield Recommendation(
+            code="NOTHING_TO_CLOSE",
+            message=f"No position is worth less than ${canonical(analysis.threshold)}.",
+        )
+    higher = next(
+        (
+            effect
+            for effect in analysis.thresholds
+            if effect.threshold > analysis.threshold
+            and effect.threshold <= analysis.policy.max_threshold
+            and effect.available > slots.available
+        ),
+        None,
+    )
+    if higher is not None:
+        yield Recommendation(
+            code="RAISE_THRESHOLD",
+            message=f"A threshold of ${canonical(higher.threshold)} would leave "
+            f"{higher.available} of {slots.cap} slots free instead of {slots.available}.",
+        )
+    if stuck:
+        reasons = Counter(item.verdict.reason for item in stuck if item.verdict.reason)
+        told = ", ".join(
+            f"{count} {PLAIN_REASONS[reason]}" for reason, count in reasons.most_common()
+        )
+        yield Recommendation(
+            code="STUCK", message=f"{_count(len(stuck), 'dust position')} can't be closed: {told}."
+        )
+    if unpriced := sum(item.counted for item in analysis.positions if item.value_usd is None):
+        yield Recommendation(
+            code="UNPRICED",
+            message=f"{_count(unpriced, 'position')} without a trustworthy price "
+            f"{'takes' if unpriced == 1 else 'take'} a slot until ignored.",
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+PLAIN_REASONS = {
+    **{reason: reason.value.replace("_", " ").lower() for reason in Reason},
+    Reason.BELOW_MIN_NOTIONAL: "below the exchange minimum",
+    Reason.BELOW_MIN_QUANTITY: "below the smallest order",
+    Reason.NO_MARKET: "without a market",
+    Reason.MARKET_HALTED: "with a halted market",
+    Reason.LOCKED: "locked in an open order",
+    Reason.OPEN_ORDER: "with an open order",
+    Reason.STAKED: "staked",
+    Reason.FEE_ASSET: "paying fees",
+    Reason.ORDER_IN_FLIGHT: "with an order in flight",
+    Reason.ILLIQUID: "without buyers near the price",
+}
+
+
+def as_json(analysis: Analysis) -> dict[str, Any]:
+    """Return the analysis as the document that `check_dust_positions --json` prints."""
+    policy, slots, counts = analysis.policy, analysis.slots, analysis.counts
+    return {
+        "account": analysis.account.slug,
+        "exchange": analysis.account.exchange,
+        "snapshot": {
+            "id": analysis.snapshot.pk,
+            "taken_at": analysis.snapshot.taken_at.isoformat(),
+            "anchor": analysis.snapshot.anchor,
+        },
+        "policy": {
+            "version": policy.version,
+            "dust_threshold": canonical(policy.dust_threshold),
+            "winning_threshold": canonical(policy.winning_threshold),
+            "position_cap": policy.position_cap,
+        },
+        "counts": {
+            "total": len(analysis.positions),
+            "winning": counts[Category.WINNING],
+            "small": counts[Category.SMALL],
+            "dust": counts[Category.DUST],
+            "unpriced": counts[Category.UNPRICED],
+            "counted": slots.counted,
+        },
+        "slots": {
+            "cap": slots.cap,
+            "used": slots.used,
+            "available": slots.available,
+            "over_cap": slots.over_cap,
+        },
+        "value_usd": {
+            "total": canonical(analysis.total_usd),
+            "cash": canonical(analysis.cash_usd),
+            "dust": canonical(analysis.dust_usd),
+        },
+        "positions": [_position_json(item) for item in by_value(analysis.positions)],
+        "residue": [
+            {
+                "asset": item.asset,
+                "total": canonical(item.total),
+                "value_usd": _text(item.value_usd),
+            }
+            for item in analysis.classified.residue
+        ],
+        "thresholds": [
+            {
+                "threshold": canonical(effect.threshold),
+                "dust": effect.dust,
+                "counted": effect.counted,
+                "available": effect.available,
+                "dust_value_usd": canonical(effect.dust_value_usd),
+                "closable": effect.closable,
+            }
+            for effect in analysis.thresholds
+        ],
+        "recommendations": [
+            {"code": item.code, "message": item.message} for item in analysis.recommendations
+        ],
+    }
+
+
+def by_value(positions: Sequence[ClassifiedPosition]) -> list[ClassifiedPosition]:
+    """Return the positions largest value first; the unpriced, which nobody can place, last."""
+    return sorted(
+        positions, key=lambda item: (item.value_usd is None, -(item.value_usd or ZERO), item.asset)
+    )
+
+
+def _position_json(item: ClassifiedPosition) -> dict[str, Any]:
+    holding, verdict = item.holding, item.verdict
+    return {
+        "asset": item.asset,
+        "free": canonical(holding.free),
+        "locked": canonical(holding.locked),
+        "total": canonical(holding.total),
+        "price": _text(holding.price_usd),
+        "value_usd": _text(item.value_usd),
+        "category": item.category.value,
+        "counted": item.counted,
+        "route": "KEEP" if verdict.route is None else verdict.route.value,
+        "reason": None if verdict.reason is None else verdict.reason.value,
+        "message": verdict.sentence,
+        "expected_net_usd": _text(verdict.expected_net_usd),
+    }
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else canonical(amount)

@@ -1,0 +1,237 @@
+"""Read everything that a plan's page shows, each part once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+
+from positions.domain.amounts import ZERO
+from positions.domain.balances import Holding
+from positions.domain.classification import ClassifiedPosition, classify
+from positions.domain.orders import OrderState
+from positions.domain.plans import PlanState
+from positions.models import (
+    AnswerClass,
+    CleanupPlan,
+    CloseOrder,
+    DustPolicy,
+    Halt,
+    Position,
+    Snapshot,
+)
+from positions.selectors.plan_checks import Check, Facts, plan_checks
+from positions.selectors.plans import PlanView
+from positions.selectors.snapshots import latest_good
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotsSeen:
+    """Positions before and after, as one way of counting sees them."""
+
+    cap: int
+    before: Sequence[ClassifiedPosition]
+    after: Sequence[ClassifiedPosition]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanPage(PlanView):
+    """One plan with its orders, its snapshots' holdings and what its checks compare."""
+
+    before: Mapping[str, Position]
+    newest: Snapshot | None
+    after: Mapping[str, Position]  # in the closing snapshot, or in the newest one
+    halts: Sequence[Halt]
+
+    @cached_property
+    def checks(self) -> list[Check]:
+        """Return the checks of its start, from what was read already."""
+        assets = {order.asset for order in self.orders}
+        facts = Facts(
+            newest_policy=self.plan.newest_policy,  # type: ignore[attr-defined]  # annotated
+            newest=self.newest,
+            before={asset: row for asset, row in self.before.items() if asset in assets},
+            after={asset: row for asset, row in self.after.items() if asset in assets},
+            stopped=any(halt.account_id in {None, self.plan.account_id} for halt in self.halts),
+        )
+        return plan_checks(self.plan, now=self.now, facts=facts)
+
+    @cached_property
+    def checks_passed(self) -> int:
+        """Return how many checks passed."""
+        return sum(check.passed for check in self.checks)
+
+    @cached_property
+    def slots_at_plan(self) -> SlotsSeen:
+        """Return the positions at the plan's threshold."""
+        return self._slots(self.plan.threshold)
+
+    @cached_property
+    def slots_by_policy(self) -> SlotsSeen:
+        """Return the positions at the policy's threshold."""
+        return self._slots(self.plan.policy.dust_threshold)
+
+    def _slots(self, threshold: Decimal) -> SlotsSeen:
+        policy = self.plan.policy.as_domain()
+        before = [row.as_domain() for row in self.before.values()]
+        after = self._expected() if self.closing is None else self.closing
+        return SlotsSeen(
+            cap=policy.position_cap,
+            before=classify(before, threshold=threshold, policy=policy).positions,
+            after=classify(after, threshold=threshold, policy=policy).positions,
+        )
+
+    @cached_property
+    def closing(self) -> list[Holding] | None:
+        """Return what the closing snapshot holds; None before it is there."""
+        if self.plan.closing_snapshot is None:
+            return None
+        return [row.as_domain() for row in self.after.values()]
+
+    def _expected(self) -> list[Holding]:
+        """Return what is left if every order fills: whatever is less than one step is dropped."""
+        planned = {order.asset: order.quantity for order in self.orders}
+        left = []
+        for asset, row in self.before.items():
+            rest = row.free + row.locked - planned.get(asset, ZERO)
+            if asset not in planned or rest >= (row.step_size or ZERO):
+                left.append(row.as_domain())
+        return left
+
+    # --- The result -----------------------------------------------------------------------------
+
+    @cached_property
+    def fees_usd(self) -> Decimal:
+        """Return the fees paid, where the net is known (the quote is the anchor, 1.00 USD)."""
+        return sum(
+            (order.notional - order.net_usd for order in self.orders if order.net_usd is not None),
+            ZERO,
+        )
+
+    @cached_property
+    def slippage_usd(self) -> Decimal:
+        """Return what was lost against the last price at planning, for what was sold."""
+        return sum((slippage_of(order) for order in self.orders), ZERO)
+
+    @cached_property
+    def expected_of_sold(self) -> Decimal:
+        """Return the expected net of the orders that sold something."""
+        return sum((order.expected_net_usd for order in self.orders if order.filled_quantity), ZERO)
+
+    @cached_property
+    def quote_growth(self) -> Decimal | None:
+        """Return how much more of the quote there is in the closing snapshot."""
+        if self.plan.closing_snapshot is None:
+            return None
+        quote = self.plan.account.quote
+        return _total(self.after.get(quote)) - _total(self.before.get(quote))
+
+    @cached_property
+    def filled_orders(self) -> list[CloseOrder]:
+        """Return the orders that were filled whole."""
+        return [order for order in self.orders if order.state is OrderState.FILLED]
+
+    @cached_property
+    def gone(self) -> list[CloseOrder]:
+        """Return the filled orders whose asset is at zero, but for less than one step."""
+        return [
+            order
+            for order in self.filled_orders
+            if _total(row := self.after.get(order.asset)) == 0
+            or (row is not None and row.step_size and _total(row) < row.step_size)
+        ]
+
+    @property
+    def requests(self) -> int:
+        """Return how many requests may have reached the exchange."""
+        return sum(order.placed_attempts for order in self.orders)  # type: ignore[attr-defined]  # annotated
+
+    @property
+    def orders_sent(self) -> int:
+        """Return how many orders were sent at all."""
+        return sum(order.placed_attempts > 0 for order in self.orders)  # type: ignore[attr-defined]  # annotated
+
+    @property
+    def sent_once(self) -> bool:
+        """Tell whether no order was sent again unless its absence was certain."""
+        return all(order.placed_attempts <= 1 for order in self.orders)  # type: ignore[attr-defined]  # annotated
+
+    @property
+    def other_in_quote(self) -> str:
+        """Return the quote's change that fills and fees don't explain; empty if there is none."""
+        for item in self.plan.other_activity:
+            if item["asset"] == self.plan.account.quote:
+                return str(item["quantity"])
+        return ""
+
+    @cached_property
+    def unfilled(self) -> list[CloseOrder]:
+        """Return the orders of an ended plan that did not close their position."""
+        return [order for order in self.orders if order.state is not OrderState.FILLED]
+
+    @cached_property
+    def stuck(self) -> list[dict[str, str | None]]:
+        """Return the dust that the plan left out, with its reasons."""
+        return [item for item in self.plan.skipped if item["category"] in {"DUST", "UNPRICED"}]
+
+
+def slippage_of(order: CloseOrder) -> Decimal:
+    """Return what an order lost against the last price at planning, USD."""
+    if not order.filled_quantity or not order.quantity:
+        return ZERO
+    planned = order.expected_slippage_usd * order.filled_quantity / order.quantity
+    return Decimal(planned + order.filled_quantity * order.price - order.notional)
+
+
+def _total(row: Position | None) -> Decimal:
+    return ZERO if row is None else row.free + row.locked
+
+
+def _plans() -> QuerySet[CleanupPlan]:
+    versions = DustPolicy.objects.filter(account=OuterRef("account")).order_by("-version")
+    return CleanupPlan.objects.select_related(
+        "account", "policy__account", "snapshot", "closing_snapshot", "created_by"
+    ).annotate(newest_policy=Subquery(versions.values("version")[:1]))
+
+
+def plan_page(pk: int, *, now: datetime, halts: Sequence[Halt]) -> PlanPage:
+    """Return a plan's page in four queries; raise `CleanupPlan.DoesNotExist`."""
+    plan = _plans().get(pk=pk)
+    placed = Count("attempts", filter=~Q(attempts__answer=AnswerClass.NOT_PLACED))
+    orders = list(plan.orders.annotate(placed_attempts=placed).order_by("number"))
+    for order in orders:
+        order.plan, order.account = plan, plan.account
+    newest = None
+    if plan.is_unstarted:
+        newest = latest_good(plan.account)
+    compared = plan.closing_snapshot if plan.closing_snapshot else newest
+    before: dict[str, Position] = {}
+    after: dict[str, Position] = {}
+    if not plan.is_live:
+        wanted = {plan.snapshot_id} | ({compared.pk} if compared else set())
+        for row in Position.objects.filter(snapshot__in=wanted).order_by("-value_rank", "asset"):
+            if row.snapshot_id == plan.snapshot_id:
+                before[row.asset] = row
+            if compared is not None and row.snapshot_id == compared.pk:
+                after[row.asset] = row
+    return PlanPage(
+        plan=plan,
+        orders=orders,
+        now=now,
+        before=before,
+        newest=newest,
+        after=after,
+        halts=halts,
+    )
+
+
+def unsent_by_plan(*, account_pk: int | None = None) -> list[CloseOrder]:
+    """Return the orders of live plans that a halt would leave unsent, with plan and account."""
+    orders = CloseOrder.objects.filter(
+        status=OrderState.PLANNED, plan__status__in=[PlanState.RUNNING, PlanState.PAUSED]
+    ).select_related("plan", "account")
+    if account_pk is not None:
+        orders = orders.filter(account=account_pk)
+    return list(orders.order_by("account__slug", "plan", "number"))

@@ -1,0 +1,25 @@
+"""Find an account's snapshots and what is busy on it."""
+
+from positions.domain.orders import CLOSED
+from positions.domain.plans import PlanState
+from positions.models import CloseOrder, ExchangeAccount, Snapshot, SnapshotStatus
+
+
+def latest_good(account: ExchangeAccount) -> Snapshot | None:
+    """Return the newest snapshot that worked; the last good one stays visible with its age."""
+    return account.snapshots.filter(status=SnapshotStatus.GOOD).first()
+
+
+def latest(account: ExchangeAccount) -> Snapshot | None:
+    """Return the newest snapshot, failed or not."""
+    return account.snapshots.first()
+
+
+def assets_in_flight(account: ExchangeAccount) -> frozenset[str]:
+    """Return the assets with an order that is not closed, of a plan that is no mere draft."""
+    return frozenset(
+        CloseOrder.objects.filter(account=account)
+        .exclude(status__in=CLOSED)
+        .exclude(plan__status=PlanState.DRAFT)
+        .values_list("asset", flat=True)
+    )

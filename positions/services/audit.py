@@ -1,0 +1,141 @@
+"""Write and verify the append-only history: every event carries the hash of the one before.
+
+There is one chain per account and one for what concerns all of them. `record` belongs into the
+transaction of the change it tells of; the chain's end is locked there, so that chains never fork.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from positions.domain.amounts import canonical
+from positions.models import AuditChain, AuditEvent, CleanupPlan, CloseOrder, ExchangeAccount
+from positions.services.actors import Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """A place where the history is not what was written."""
+
+    chain: str
+    sequence: int
+    problem: str
+
+
+def record(
+    kind: str,
+    summary: str,
+    *,
+    actor: Actor,
+    at: datetime,
+    account: ExchangeAccount | None = None,
+    plan: CleanupPlan | None = None,
+    order: CloseOrder | None = None,
+    data: dict[str, Any] | None = None,
+) -> AuditEvent:
+    """Append one event, past tense, in the caller's transaction; amounts become exact text."""
+    if order is not None:
+        plan = plan or order.plan
+    if plan is not None:
+        account = account or plan.account
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("An event is written with its change.")
+    end = _locked_end(account)
+    event = AuditEvent(
+        account=account,
+        sequence=end.length + 1,
+        kind=kind,
+        summary=summary[:300],
+        plan=plan,
+        order=order,
+        actor=actor.user,
+        actor_name=actor.name,
+        at=at.astimezone(UTC),
+        data=_plain(data or {}),
+        previous_hash=end.last_hash,
+    )
+    event.hash = content_hash(event)
+    event.save()
+    end.length, end.last_hash = event.sequence, event.hash
+    end.save(update_fields=["length", "last_hash"])
+    return event
+
+
+def _scope(account: ExchangeAccount | None) -> str:
+    return "" if account is None else str(account.pk)
+
+
+def _locked_end(account: ExchangeAccount | None) -> AuditChain:
+    AuditChain.objects.get_or_create(scope=_scope(account))
+    return AuditChain.objects.select_for_update().get(scope=_scope(account))
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON-ready data: amounts as canonical text, and never a float."""
+    if isinstance(value, Decimal):
+        return canonical(value)
+    if isinstance(value, float):
+        raise TypeError("A float has no place in the history.")
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [_plain(item) for item in value]
+        return sorted(items) if isinstance(value, set | frozenset) else items
+    return value
+
+
+def content_hash(event: AuditEvent) -> str:
+    """Return the SHA-256 of everything the event says, the previous hash included."""
+    content = {
+        "account": event.account_id,
+        "sequence": event.sequence,
+        "kind": event.kind,
+        "summary": event.summary,
+        "plan": event.plan_id,
+        "order": event.order_id,
+        "actor": event.actor_id,
+        "actor_name": event.actor_name,
+        "at": event.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "data": event.data,
+        "previous": event.previous_hash,
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def verify(account: ExchangeAccount | None) -> Iterator[Break]:
+    """Walk one chain from its start and yield every place that was tampered with."""
+    name = account.slug if account else "everything"
+    previous, sequence = "", 0
+    events = AuditEvent.objects.filter(account=account).order_by("sequence")
+    for event in events.iterator(chunk_size=1000):
+        sequence += 1
+        if event.sequence != sequence:
+            yield Break(chain=name, sequence=sequence, problem="An event is missing.")
+            sequence = event.sequence
+        if event.previous_hash != previous:
+            yield Break(chain=name, sequence=sequence, problem="It does not follow the one before.")
+        if content_hash(event) != event.hash:
+            yield Break(chain=name, sequence=sequence, problem="Its content was changed.")
+        previous = event.hash
+    end = AuditChain.objects.filter(scope=_scope(account)).first()
+    length, last_hash = (end.length, end.last_hash) if end else (0, "")
+    if account is not None and sequence == 0:
+        # Every account's history begins when it is connected.
+        yield Break(chain=name, sequence=0, problem="The whole history is missing.")
+    elif (length, last_hash) != (sequence, previous):
+        yield Break(chain=name, sequence=sequence, problem="The end of the history was cut off.")
+
+
+def verify_all() -> list[Break]:
+    """Return every break in every chain; empty when the history is whole."""
+    chains: list[ExchangeAccount | None] = [None, *ExchangeAccount.objects.all()]
+    return [found for account in chains for found in verify(account)]

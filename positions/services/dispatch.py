@@ -1,0 +1,113 @@
+"""Start whatever is due: the database is the queue, messages only wake somebody up."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Max, Q
+
+from positions.domain.orders import IN_FLIGHT, OPEN, OrderState
+from positions.domain.plans import ENDED, LIVE, PlanState
+from positions.models import CleanupPlan, CloseOrder, ExchangeAccount
+from positions.services import policies, snapshots
+from positions.services.stops import expire_old_plans, finish_if_done
+
+# A wake-up that was lost is sent again after this long.
+WAKE_AGAIN = timedelta(seconds=15)
+# Orders of one account that are awake at once: enough to fill the pace, few enough to stop fast.
+AWAKE = 8
+# How soon a plan's closing snapshot is tried again.
+CLOSE_BOOKS_AGAIN = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """Something to be done by a worker: a task's name and the row's id."""
+
+    task: str
+    pk: int
+
+
+def due_now(*, now: datetime) -> Iterator[Due]:
+    """Yield what is due and mark it as woken; also end what has run out of time."""
+    expire_old_plans(now=now)
+    for account in ExchangeAccount.objects.filter(is_enabled=True):
+        if _snapshot_is_due(account, now=now):
+            yield Due(task="take_snapshot", pk=account.pk)
+    yield from due_orders(now=now)
+    for plan in CleanupPlan.objects.filter(status__in=LIVE):
+        finish_if_done(plan, now=now)
+
+
+def due_orders(*, now: datetime, plan: CleanupPlan | None = None) -> Iterator[Due]:
+    """Yield the orders to be sent or looked up now, the ones that may be at the exchange first."""
+    orders = CloseOrder.objects.filter(due_at__lte=now).order_by("due_at", "pk")
+    if plan is not None:
+        orders = orders.filter(plan=plan)
+    for order in orders.filter(status__in=IN_FLIGHT):
+        if _woken(order, now=now):
+            yield Due(task="look_up_order", pk=order.pk)
+    awake: dict[int, int] = {}
+    planned = orders.filter(status=OrderState.PLANNED, plan__status=PlanState.RUNNING)
+    for order in planned.filter(Q(claimed_until=None) | Q(claimed_until__lt=now)):
+        count = awake.get(order.account_id) or _awake_orders(order.account_id, now=now)
+        if count >= AWAKE:
+            awake[order.account_id] = count
+            continue
+        if _woken(order, now=now):
+            awake[order.account_id] = count + 1
+            yield Due(task="run_order", pk=order.pk)
+
+
+def _woken(order: CloseOrder, *, now: datetime) -> bool:
+    """Take the wake-up of one order, so that two dispatchers don't both send it."""
+    woken = CloseOrder.objects.filter(pk=order.pk, status=order.status, due_at=order.due_at).update(
+        due_at=now + WAKE_AGAIN
+    )
+    return woken == 1
+
+
+def _awake_orders(account_pk: int, *, now: datetime) -> int:
+    return (
+        CloseOrder.objects.filter(
+            account_id=account_pk, status=OrderState.PLANNED, plan__status=PlanState.RUNNING
+        )
+        .filter(due_at__gt=now, due_at__lte=now + WAKE_AGAIN)
+        .count()
+        + CloseOrder.objects.filter(account_id=account_pk, status=OrderState.SUBMITTING).count()
+    )
+
+
+def _snapshot_is_due(account: ExchangeAccount, *, now: datetime) -> bool:
+    if account.snapshot_claimed_until is not None and account.snapshot_claimed_until > now:
+        return False
+    if account.snapshot_due_at is not None and account.snapshot_due_at <= now:
+        return True
+    newest = account.snapshots.first()
+    open_since = _books_open_since(account)
+    if open_since is not None and (
+        newest is None or newest.taken_at < open_since or now - newest.taken_at >= CLOSE_BOOKS_AGAIN
+    ):
+        return True
+    interval = settings.DUSTADMIN_SNAPSHOT_INTERVAL
+    if interval is None:
+        interval = policies.in_force(account).snapshot_interval
+    if interval == 0:
+        return False
+    return newest is None or now - newest.taken_at >= timedelta(seconds=interval)
+
+
+def _books_open_since(account: ExchangeAccount) -> datetime | None:
+    """Return when the last order of a plan changed that has ended without a closing snapshot."""
+    ended = account.plans.filter(
+        status__in=ENDED, started_at__isnull=False, closing_snapshot=None
+    ).exclude(orders__status__in=OPEN)
+    last: datetime | None = ended.aggregate(last=Max("orders__updated_at"))["last"]
+    return last
+
+
+def thin_all(*, now: datetime) -> None:
+    """Thin the old snapshots of every account."""
+    for account in ExchangeAccount.objects.all():
+        snapshots.thin(account, now=now)

@@ -1,0 +1,151 @@
+"""Draft cleanup plans: dry runs that nobody has to start."""
+
+import uuid
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import transaction
+
+from positions.domain.amounts import canonical
+from positions.domain.classification import classify
+from positions.domain.planning import PlanDraft, PlannedOrder, draw_plan, plan_hash
+from positions.domain.plans import PlanState
+from positions.models import CleanupPlan, CloseOrder, DustPolicy, ExchangeAccount, Snapshot
+from positions.selectors.snapshots import assets_in_flight, latest_good
+from positions.services import audit, policies
+from positions.services.actors import Actor
+from positions.services.permissions import Permission, require
+from positions.services.plans import PlanRefused
+from positions.services.stops import expire
+
+
+def draft_plan(
+    account: ExchangeAccount, *, threshold: Decimal | None, actor: Actor, now: datetime
+) -> CleanupPlan:
+    """Keep the plan for the account's newest snapshot: a dry run, nothing is sent.
+
+    A draft replaces older drafts of the account, because an asset can be in one plan only. Raise
+    `NotPermitted`, `PlanRefused` if there is no fresh snapshot, `GuardBroken` or `NothingToClose`.
+    """
+    require(actor, Permission.DRAFT)
+    with transaction.atomic():
+        locked = ExchangeAccount.objects.select_for_update().get(pk=account.pk)
+        policy = policies.in_force(locked)
+        rules = policy.as_domain()
+        snapshot = _fresh_snapshot(locked, policy, now=now)
+        _replace_drafts(locked, actor=actor, now=now)
+        wanted = rules.dust_threshold if threshold is None else threshold
+        draft = draw_plan(
+            classify(
+                [row.as_domain() for row in snapshot.positions.all()],
+                threshold=wanted,
+                policy=rules,
+                in_flight=assets_in_flight(locked),
+            ),
+            threshold=wanted,
+            policy=rules,
+        )
+        return _kept(locked, draft, policy=policy, snapshot=snapshot, actor=actor, now=now)
+
+
+def _fresh_snapshot(account: ExchangeAccount, policy: DustPolicy, *, now: datetime) -> Snapshot:
+    snapshot = latest_good(account)
+    if snapshot is None:
+        raise PlanRefused(f"{account.slug} has no snapshot yet. Take one first.")
+    age = now - snapshot.taken_at
+    if age > timedelta(seconds=policy.snapshot_max_age):
+        raise PlanRefused(
+            f"The newest snapshot is {int(age.total_seconds())} s old; the policy's "
+            f"snapshot_max_age is {policy.snapshot_max_age} s. Take a snapshot first."
+        )
+    return snapshot
+
+
+def _replace_drafts(account: ExchangeAccount, *, actor: Actor, now: datetime) -> None:
+    for plan in account.plans.filter(status=PlanState.DRAFT):
+        expire(plan, "A newer draft replaced it.", actor=actor, now=now)
+
+
+def _kept(
+    account: ExchangeAccount,
+    draft: PlanDraft,
+    *,
+    policy: DustPolicy,
+    snapshot: Snapshot,
+    actor: Actor,
+    now: datetime,
+) -> CleanupPlan:
+    plan = CleanupPlan.objects.create(
+        account=account,
+        snapshot=snapshot,
+        policy=policy,
+        hash=plan_hash(
+            account=account.slug,
+            snapshot=snapshot.pk,
+            policy_version=policy.version,
+            draft=draft,
+            drafted_at=now.isoformat(),
+        ),
+        threshold=draft.threshold,
+        value_usd=draft.value_usd,
+        expected_net_usd=draft.expected_net_usd,
+        positions_before=draft.positions_before,
+        positions_after=draft.positions_after,
+        slots_before=draft.slots_before.available,
+        slots_after=draft.slots_after.available,
+        skipped=[
+            {
+                "asset": item.asset,
+                "category": item.category.value,
+                "value_usd": None if item.value_usd is None else canonical(item.value_usd),
+                "reason": item.reason.value,
+                "message": item.message,
+                "remedy": item.remedy,
+            }
+            for item in draft.skipped
+        ],
+        created_by=actor.user,
+        created_by_name=actor.name,
+        created_at=now,
+        expires_at=now + timedelta(seconds=policy.plan_ttl),
+    )
+    CloseOrder.objects.bulk_create(
+        _order(plan, number, order, now=now) for number, order in enumerate(draft.orders, start=1)
+    )
+    audit.record(
+        "plan.drafted",
+        f"{actor.name} drafted plan {plan.pk}: {len(draft.orders)} orders",
+        actor=actor,
+        at=now,
+        plan=plan,
+        data={
+            "hash": plan.hash,
+            "snapshot": snapshot.pk,
+            "policy": policy.version,
+            "threshold": draft.threshold,
+            "value_usd": draft.value_usd,
+            "orders": len(draft.orders),
+        },
+    )
+    return plan
+
+
+def _order(plan: CleanupPlan, number: int, order: PlannedOrder, *, now: datetime) -> CloseOrder:
+    return CloseOrder(
+        plan=plan,
+        account=plan.account,
+        number=number,
+        asset=order.asset,
+        symbol=order.symbol,
+        quote=plan.account.quote,
+        route=order.route,
+        # 32 hexadecimal digits: valid at every exchange that takes text ids, and never reused.
+        client_order_id=uuid.uuid4().hex,
+        quantity=order.quantity,
+        price=order.price,
+        value_usd=order.value_usd,
+        expected_fee_usd=order.expected_fee_usd,
+        expected_slippage_usd=order.expected_slippage_usd,
+        expected_net_usd=order.expected_net_usd,
+        updated_at=now,
+    )

@@ -1,0 +1,144 @@
+"""Write what the exchange said about an order: its state, its fills, its exact proceeds."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from positions.domain.amounts import ZERO, canonical
+from positions.domain.orders import CLOSED, OrderState, Outcome, Trade, net_proceeds_usd
+from positions.models import CloseOrder, Fill
+from positions.services.actors import Actor
+from positions.services.looks import last_known_prices
+from positions.services.transitions import move_order
+
+# How soon an order that is not at its end is asked for again; doubled with each look-up.
+ASK_AGAIN = timedelta(seconds=1)
+SLOWEST = timedelta(seconds=30)
+SEVERAL = "several"
+
+_KINDS = {
+    OrderState.ACCEPTED: "order.accepted",
+    OrderState.PARTIALLY_FILLED: "order.partially_filled",
+    OrderState.FILLED: "order.filled",
+    OrderState.CANCELED: "order.canceled",
+    OrderState.EXPIRED: "order.expired",
+    OrderState.REJECTED: "order.rejected",
+}
+
+
+def apply_outcome(order: CloseOrder, outcome: Outcome, *, actor: Actor, now: datetime) -> None:
+    """Record the exchange's word on an order; must run in a transaction.
+
+    Quantity, price and fee come from its trades alone: while they do not explain what was filled,
+    the order is not at its end. Raises what `move_order` raises.
+    """
+    state = _believed(order, outcome)
+    again = None if state in CLOSED else now + next_pause(order.lookups)
+    if state == order.state and outcome.filled_quantity == order.filled_quantity:
+        CloseOrder.objects.filter(pk=order.pk, claim_token=order.claim_token).update(
+            due_at=again, claim_token="", claimed_until=None
+        )
+        return
+    for trade in outcome.trades:
+        _keep_fill(order, trade)
+    message = _sentence(outcome, state)
+    fee, fee_currency = _fee(order, outcome.trades)
+    move_order(
+        order,
+        state,
+        kind=_KINDS[state],
+        summary=f"{order.asset}: {message}",
+        actor=actor,
+        now=now,
+        data={
+            "exchange_order_id": outcome.exchange_order_id,
+            "filled_quantity": outcome.filled_quantity,
+            "notional": outcome.notional,
+            "trades": [trade.trade_id for trade in outcome.trades],
+        },
+        message=message,
+        exchange_order_id=outcome.exchange_order_id,
+        filled_quantity=outcome.filled_quantity,
+        notional=outcome.notional,
+        average_price=outcome.average_price,
+        fee=fee,
+        fee_currency=fee_currency,
+        net_usd=_net(order, outcome),
+        unknown_since=None,
+        waits_for_person=False,
+        claim_token="",
+        claimed_until=None,
+        due_at=again,
+    )
+
+
+def next_pause(lookups: int) -> timedelta:
+    """Return how long to wait before the next look-up."""
+    return min(ASK_AGAIN * int(2 ** min(lookups, 6)), SLOWEST)
+
+
+def _believed(order: CloseOrder, outcome: Outcome) -> OrderState:
+    """Return the state that the evidence supports."""
+    if not outcome.trades_are_complete:
+        partly = order.state is OrderState.PARTIALLY_FILLED
+        return OrderState.PARTIALLY_FILLED if partly else OrderState.ACCEPTED
+    if outcome.state is OrderState.FILLED and outcome.filled_quantity < (
+        order.sent_quantity or order.quantity
+    ):
+        # Ended with less than was asked, whatever the exchange calls it.
+        return OrderState.EXPIRED
+    return outcome.state
+
+
+def _keep_fill(order: CloseOrder, trade: Trade) -> None:
+    Fill.objects.get_or_create(
+        order=order,
+        trade_id=trade.trade_id,
+        defaults={
+            "price": trade.price,
+            "quantity": trade.quantity,
+            "fee": trade.fee,
+            "fee_currency": trade.fee_currency,
+            "at": datetime.fromtimestamp(trade.at_ms // 1000, tz=UTC)
+            + timedelta(milliseconds=trade.at_ms % 1000),
+        },
+    )
+
+
+def _fee(order: CloseOrder, trades: Sequence[Trade]) -> tuple[Decimal | None, str]:
+    """Return the fee and its currency; no sum where the fees are in several currencies."""
+    if not trades:
+        return None, ""
+    currencies = {trade.fee_currency for trade in trades if trade.fee} or {order.quote}
+    if len(currencies) > 1:
+        return None, SEVERAL
+    return sum((trade.fee for trade in trades), ZERO), currencies.pop()
+
+
+def _net(order: CloseOrder, outcome: Outcome) -> Decimal | None:
+    """Return what came back after fees, USD, at the plan's own snapshot's prices."""
+    if not outcome.trades_are_complete:
+        return None
+    prices = last_known_prices(order.plan.snapshot)
+    return net_proceeds_usd(
+        notional=outcome.notional, trades=outcome.trades, quote=order.quote, prices_usd=prices
+    )
+
+
+def _sentence(outcome: Outcome, state: OrderState) -> str:
+    sold = canonical(outcome.filled_quantity)
+    if outcome.average_price is None:
+        return {
+            OrderState.ACCEPTED: "Accepted. Waiting for its result.",
+            OrderState.REJECTED: "The exchange refused it. Nothing was sold.",
+        }.get(state, "The exchange ended it. Nothing was sold.")
+    price = (
+        f"{outcome.average_price:.8g}"
+        if outcome.average_price < 1
+        else canonical(outcome.average_price.quantize(Decimal("0.0001")))
+    )
+    if state is OrderState.FILLED:
+        return f"{sold} sold at {canonical(Decimal(price))}."
+    if state in CLOSED:
+        return f"{sold} sold at {canonical(Decimal(price))}; the rest was not and stays."
+    return f"{sold} sold so far. Waiting for the rest or the list of its trades."

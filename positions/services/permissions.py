@@ -1,0 +1,89 @@
+"""Decide who may do what, for pages, the history and commands alike.
+
+A permission is one of Django's, kept on `ExchangeAccount`; a migration gives each group its own.
+A part of the product (an actor without a user) may do what an operator with a shell can do, but
+never approve: approval is a person's.
+"""
+
+from enum import StrEnum
+
+from django.contrib.auth.models import User
+
+from positions.services.actors import Actor
+
+
+class Permission(StrEnum):
+    """What somebody may do."""
+
+    VIEW = "view_panel"
+    SNAPSHOT = "take_snapshot"
+    THRESHOLD = "change_threshold"
+    DRAFT = "draft_plan"
+    START = "start_plan"
+    STOP = "stop_trading"
+    APPROVE = "approve_plan"
+    RELEASE = "release_halt"
+    POLICY = "change_policy"
+    CONNECT = "connect_account"
+
+
+_VIEWER = frozenset({Permission.VIEW})
+_OPERATOR = _VIEWER | {
+    Permission.SNAPSHOT,
+    Permission.THRESHOLD,
+    Permission.DRAFT,
+    Permission.START,
+    Permission.STOP,
+}
+_APPROVER = _OPERATOR | {Permission.APPROVE, Permission.RELEASE}
+_ADMINISTRATOR = frozenset(Permission)
+
+GROUPS: dict[str, frozenset[Permission]] = {
+    "Viewer": _VIEWER,
+    "Operator": _OPERATOR,
+    "Approver": _APPROVER,
+    "Administrator": _ADMINISTRATOR,
+}
+_SERVICE = _ADMINISTRATOR - {Permission.APPROVE, Permission.RELEASE}
+
+_SENTENCES = {
+    Permission.VIEW: "see accounts and plans",
+    Permission.SNAPSHOT: "take snapshots",
+    Permission.THRESHOLD: "change the threshold or the asset lists",
+    Permission.DRAFT: "draft plans",
+    Permission.START: "start plans",
+    Permission.STOP: "stop trading",
+    Permission.APPROVE: "approve plans",
+    Permission.RELEASE: "release the kill switch",
+    Permission.POLICY: "change this field of the policy",
+    Permission.CONNECT: "connect accounts",
+}
+
+
+class NotPermitted(Exception):
+    """The actor lacks the permission; the message is a sentence for them."""
+
+    def __init__(self, actor: Actor, permission: Permission) -> None:
+        """Say who may not do what, and who can change that."""
+        super().__init__(
+            f"{actor.name} may not {_SENTENCES[permission]}. Ask an administrator for the right."
+        )
+        self.permission = permission
+
+
+def user_has(user: User, permission: Permission) -> bool:
+    """Tell whether a person has the permission."""
+    return user.is_active and user.has_perm(f"positions.{permission}")
+
+
+def has(actor: Actor, permission: Permission) -> bool:
+    """Tell whether the actor has the permission."""
+    if actor.user is None:
+        return permission in _SERVICE
+    return user_has(actor.user, permission)
+
+
+def require(actor: Actor, permission: Permission) -> None:
+    """Raise `NotPermitted` unless the actor has the permission."""
+    if not has(actor, permission):
+        raise NotPermitted(actor, permission)

@@ -1,0 +1,190 @@
+"""Read the policy in force and write new versions of it; no other place holds a threshold."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from positions.domain.amounts import BadAmount, canonical, typed
+from positions.domain.policies import GuardBroken, Policy, problems
+from positions.models import DustPolicy, ExchangeAccount
+from positions.models.policies import ASSET_LISTS
+from positions.services import audit
+from positions.services.actors import Actor
+from positions.services.permissions import Permission, require
+
+DEFAULTS = Policy()
+# What an operator may change; everything else is the administrator's.
+DAILY_FIELDS = frozenset({"dust_threshold", "protected_assets", "ignored_assets"})
+_OPTIONAL = frozenset({"max_order_value", "approval_above"})
+_LONGEST_LIST = 2000
+
+
+class BadPolicy(Exception):
+    """A field or its value makes no sense; `problems` has a sentence for each field."""
+
+    def __init__(self, found: Mapping[str, str]) -> None:
+        """Join the sentences for those who show only one."""
+        super().__init__(" ".join(f"{name}: {text}" for name, text in found.items()))
+        self.problems = dict(found)
+
+
+def in_force(account: ExchangeAccount) -> DustPolicy:
+    """Return the newest version of the account's policy."""
+    return account.policies.select_related("account").order_by("-version")[0]
+
+
+def parse(name: str, text: str) -> Any:
+    """Return the value that a person wrote for a field; raise `BadPolicy` with a sentence."""
+    kinds = {item.name: getattr(DEFAULTS, item.name) for item in fields(Policy)}
+    if name not in kinds or name == "version":
+        raise BadPolicy({name: "There is no such field."})
+    try:
+        return _parsed(name, text.strip(), kinds[name])
+    except BadAmount as error:
+        raise BadPolicy({name: str(error)}) from None
+
+
+def _parsed(name: str, text: str, default: Any) -> Any:
+    if name in ASSET_LISTS:
+        return _assets(name, text)
+    if name in _OPTIONAL and text.lower() in {"", "none", "off"}:
+        return None
+    if isinstance(default, bool):
+        if text.lower() not in {"true", "false"}:
+            raise BadPolicy({name: "Write true or false."})
+        return text.lower() == "true"
+    amount = typed(text, name=name)
+    if isinstance(default, int):
+        if amount != amount.to_integral_value() or amount > 10**9:
+            raise BadPolicy({name: "Enter a whole number."})
+        return int(amount)
+    return amount
+
+
+def _assets(name: str, text: str) -> frozenset[str]:
+    found = {part.strip().upper() for part in text.split(",") if part.strip()}
+    if any(not part.isascii() or not part.isalnum() or len(part) > 40 for part in found):
+        raise BadPolicy({name: "Write asset codes separated by commas, for example BTC,ETH."})
+    if len(found) > _LONGEST_LIST:
+        raise BadPolicy({name: f"At most {_LONGEST_LIST} assets."})
+    return frozenset(found)
+
+
+def change(
+    account: ExchangeAccount,
+    changes: Mapping[str, Any],
+    *,
+    actor: Actor,
+    now: datetime,
+    note: str = "",
+) -> DustPolicy:
+    """Write a new version with these fields changed; return the old one if nothing changes.
+
+    Raise `NotPermitted`, `BadPolicy` for values that make no sense, or `GuardBroken` for a
+    threshold above the guard.
+    """
+    needed = Permission.THRESHOLD if set(changes) <= DAILY_FIELDS else Permission.POLICY
+    require(actor, needed)
+    with transaction.atomic():
+        # The account's row is the queue: two changes at once become two versions, not a conflict.
+        ExchangeAccount.objects.select_for_update().get(pk=account.pk)
+        current = in_force(account)
+        before = current.as_domain()
+        values = {item.name: getattr(before, item.name) for item in fields(Policy)}
+        values |= dict(changes)
+        wanted = Policy(**values)
+        if wanted == before:
+            return current
+        if (
+            "dust_threshold" in changes
+            and wanted.dust_threshold.is_finite()
+            and wanted.max_threshold.is_finite()
+            and wanted.dust_threshold > wanted.max_threshold
+        ):
+            raise GuardBroken(
+                field_name="max_threshold",
+                limit=canonical(wanted.max_threshold),
+                asked=canonical(wanted.dust_threshold),
+            )
+        if found := problems(wanted):
+            raise BadPolicy(found)
+        return _write(account, wanted, version=current.version + 1, actor=actor, now=now, note=note)
+
+
+def write_first(account: ExchangeAccount, *, actor: Actor, now: datetime) -> DustPolicy:
+    """Give a new account the default policy; live accounts need a second person from $10."""
+    policy = DEFAULTS
+    if account.environment == "live":
+        values = {item.name: getattr(DEFAULTS, item.name) for item in fields(Policy)}
+        policy = Policy(**{**values, "approval_above": Decimal("10.00")})
+    return _write(account, policy, version=1, actor=actor, now=now, note="")
+
+
+def _write(
+    account: ExchangeAccount,
+    policy: Policy,
+    *,
+    version: int,
+    actor: Actor,
+    now: datetime,
+    note: str,
+) -> DustPolicy:
+    values = {item.name: getattr(policy, item.name) for item in fields(Policy)}
+    values |= {name: sorted(values[name]) for name in ASSET_LISTS}
+    previous = account.policies.order_by("-version").first()
+    row = DustPolicy.objects.create(
+        account=account,
+        **{**values, "version": version},
+        note=note[:200],
+        created_by=actor.user,
+        created_by_name=actor.name,
+        created_at=now,
+    )
+    changed = {
+        name: {"from": getattr(previous, name), "to": value}
+        for name, value in values.items()
+        if previous is not None and name != "version" and getattr(previous, name) != value
+    }
+    audit.record(
+        "policy.changed" if previous else "policy.created",
+        f"{actor.name} made policy v{version}"
+        + (f": {', '.join(sorted(changed))}" if changed else ""),
+        actor=actor,
+        at=now,
+        account=account,
+        data={"version": version, "changed": changed, "note": note},
+    )
+    return row
+
+
+def protect(
+    account: ExchangeAccount, asset: str, *, reason: str, actor: Actor, now: datetime
+) -> DustPolicy:
+    """Put an asset on the protected list: it counts, and is never sold."""
+    return _listed(account, "protected_assets", asset, reason=reason, actor=actor, now=now)
+
+
+def ignore(
+    account: ExchangeAccount, asset: str, *, reason: str, actor: Actor, now: datetime
+) -> DustPolicy:
+    """Put an asset on the ignored list: it takes no slot and is never sold."""
+    return _listed(account, "ignored_assets", asset, reason=reason, actor=actor, now=now)
+
+
+def _listed(
+    account: ExchangeAccount, name: str, asset: str, *, reason: str, actor: Actor, now: datetime
+) -> DustPolicy:
+    require(actor, Permission.THRESHOLD)
+    if not reason.strip():
+        raise BadPolicy({"reason": "Say why, so that the next person understands."})
+    codes = _assets(name, asset)
+    if len(codes) != 1:
+        raise BadPolicy({name: "Name one asset."})
+    with transaction.atomic():
+        ExchangeAccount.objects.select_for_update().get(pk=account.pk)
+        listed = frozenset(getattr(in_force(account), name))
+        return change(account, {name: listed | codes}, actor=actor, now=now, note=reason.strip())

@@ -1,0 +1,211 @@
+"""Find out what became of orders whose end is not known: ask, prove, never resend on a guess.
+
+"Not found" proves absence only when the request's validity has passed on the exchange's own clock,
+with a margin, and two look-ups some seconds apart find nothing. What can't be proved stays UNKNOWN
+and waits for a person. Running it twice at once is safe: each look-up takes a claim.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from positions.domain.orders import IN_FLIGHT, OrderState, Outcome
+from positions.domain.plans import PlanState
+from positions.domain.verdicts import Reason
+from positions.exchanges.port import ExchangeError
+from positions.models import AnswerClass, Attempt, CloseOrder
+from positions.services.actors import Actor
+from positions.services.attempts import become_unknown
+from positions.services.connections import open_exchange
+from positions.services.credentials import CredentialsUnreadable
+from positions.services.evidence import apply_outcome, next_pause
+from positions.services.snapshots import Clock
+from positions.services.stops import finish_if_done
+from positions.services.transitions import LostClaim, deny, move_order, note_order
+
+RECONCILER = Actor.service("reconciliation")
+CLAIM = timedelta(seconds=45)
+# After the signature's validity: clocks inside an exchange may differ a little.
+MARGIN_MS = 1_000
+# Between the look-ups that prove an absence, and how many it takes.
+APART = timedelta(seconds=2)
+PROOFS = 2
+# After this long beyond its validity, a person is asked to look.
+PATIENCE = timedelta(seconds=60)
+KEEP_ASKING = timedelta(seconds=60)
+
+
+def look_up_order(order_pk: int, *, clock: Clock) -> None:
+    """Take one order that the exchange may have a step further; safe to call at any time."""
+    order = _claimed(order_pk, now=clock())
+    if order is None:
+        return
+    try:
+        if order.state is OrderState.SUBMITTING:
+            _recover(order, now=clock())
+        else:
+            _ask(order, clock=clock)
+    except LostClaim:
+        return
+    finish_if_done(order.plan, now=clock())
+
+
+def _claimed(order_pk: int, *, now: datetime) -> CloseOrder | None:
+    """Take the claim over once its lease ran out; the old holder finds its token gone."""
+    token = uuid.uuid4().hex
+    claimed = CloseOrder.objects.filter(
+        Q(claimed_until=None) | Q(claimed_until__lt=now), pk=order_pk, status__in=IN_FLIGHT
+    ).update(claim_token=token, claimed_until=now + CLAIM, due_at=now + CLAIM)
+    if claimed != 1:
+        return None
+    return CloseOrder.objects.select_related(
+        "account", "plan__account", "plan__policy", "plan__snapshot"
+    ).get(pk=order_pk)
+
+
+def _recover(order: CloseOrder, *, now: datetime) -> None:
+    """Take over an order whose worker vanished between its commit and the answer's."""
+    with transaction.atomic():
+        attempt = order.attempts.select_for_update().latest("number")
+        if attempt.sent_at is None:
+            # It had no leave to send, and can't get one: its token is gone.
+            attempt.answer, attempt.answered_at = AnswerClass.NOT_PLACED, now
+            attempt.answer_code = "NOT_SENT"
+            attempt.save(update_fields=["answer", "answered_at", "answer_code"])
+            _plan_again(order, f"{order.asset}: its worker ended before sending", now=now)
+            return
+        if attempt.answer == AnswerClass.PENDING:
+            attempt.answer, attempt.answer_code = AnswerClass.UNKNOWN, "WORKER_LOST"
+            attempt.save(update_fields=["answer", "answer_code"])
+        become_unknown(order, "Its worker ended before the answer was recorded.", now=now)
+
+
+def _plan_again(order: CloseOrder, summary: str, *, now: datetime) -> None:
+    """Return an order that was certainly not placed to its plan; must run in a transaction."""
+    move_order(
+        order,
+        OrderState.PLANNED,
+        kind="order.not_placed",
+        summary=summary,
+        actor=RECONCILER,
+        now=now,
+        message="",
+        unknown_since=None,
+        waits_for_person=False,
+        claim_token="",
+        claimed_until=None,
+        due_at=now,
+    )
+    order.plan.refresh_from_db(fields=["status"])
+    if order.plan.state not in {PlanState.RUNNING, PlanState.PAUSED}:
+        deny(order, Reason.PLAN_HALTED, "The plan had ended.", actor=RECONCILER, now=now)
+
+
+def _ask(order: CloseOrder, *, clock: Clock) -> None:
+    try:
+        exchange = open_exchange(order.account, order.plan.policy.as_domain())
+        # The clock first: a look-up that starts after the validity ended can prove something.
+        exchange_ms = exchange.server_time_ms() if order.state is OrderState.UNKNOWN else 0
+        found = exchange.find_order(client_order_id=order.client_order_id, symbol=order.symbol)
+    except (ExchangeError, CredentialsUnreadable) as error:
+        _not_answered(order, str(error), now=clock())
+        return
+    now = clock()
+    last = order.attempts.latest("number")
+    if found is not None and _is_ours(found, order):
+        with transaction.atomic():
+            apply_outcome(order, found, actor=RECONCILER, now=now)
+        return
+    if order.state is not OrderState.UNKNOWN:
+        _not_answered(order, "The exchange does not list an order that it had accepted.", now=now)
+        return
+    _absent(order, last, exchange_ms=exchange_ms, now=now)
+
+
+def _is_ours(found: Outcome, order: CloseOrder) -> bool:
+    """Tell whether a found order can be the one we sent: not older than the first request."""
+    first = order.attempts.earliest("number")
+    return found.placed_at_ms is None or found.placed_at_ms >= first.signed_at_ms - MARGIN_MS
+
+
+def _absent(order: CloseOrder, attempt: Attempt, *, exchange_ms: int, now: datetime) -> None:
+    """Count one look-up that found nothing; plan the order again when absence is proved."""
+    over = exchange_ms > attempt.valid_until_ms + MARGIN_MS
+    proofs = order.absent_lookups + 1 if over else 0
+    with transaction.atomic():
+        if proofs >= PROOFS:
+            _plan_again(
+                order,
+                f"{order.asset} was not placed: its validity is over and {PROOFS} look-ups found "
+                "nothing",
+                now=now,
+            )
+            return
+        left = max(0, attempt.valid_until_ms + MARGIN_MS - exchange_ms)
+        wait = APART if over else max(APART, timedelta(milliseconds=left + 1))
+        _note_look_up(
+            order,
+            "not found",
+            message=f"Asked {order.lookups + 1} times: not found. That proves nothing while the "
+            "exchange may still accept it."
+            if not over
+            else f"Asked {order.lookups + 1} times: not found. Asking once more.",
+            due_at=now + min(wait, timedelta(seconds=10)),
+            now=now,
+            absent_lookups=proofs,
+        )
+
+
+def _not_answered(order: CloseOrder, sentence: str, *, now: datetime) -> None:
+    with transaction.atomic():
+        _note_look_up(
+            order,
+            sentence,
+            message=f"Asked {order.lookups + 1} times. {sentence} Nothing is sent again.",
+            due_at=now + next_pause(order.lookups),
+            now=now,
+        )
+
+
+def _note_look_up(
+    order: CloseOrder,
+    said: str,
+    *,
+    message: str,
+    due_at: datetime,
+    now: datetime,
+    absent_lookups: int = 0,
+) -> None:
+    """Record a look-up without a result; ask a person once it has gone on for too long."""
+    waits = order.waits_for_person or (
+        order.unknown_since is not None and now > _patience_ends(order)
+    )
+    note_order(
+        order,
+        kind="order.waits_for_person" if waits and not order.waits_for_person else "order.asked",
+        summary=f"{order.asset} asked again: {said}",
+        actor=RECONCILER,
+        now=now,
+        message=(f"{message} A person has to look." if waits else message)[:300],
+        lookups=order.lookups + 1,
+        absent_lookups=absent_lookups,
+        waits_for_person=waits,
+        claim_token="",
+        claimed_until=None,
+        due_at=now + KEEP_ASKING if waits else _before_patience_ends(order, due_at, now=now),
+    )
+
+
+def _before_patience_ends(order: CloseOrder, due_at: datetime, *, now: datetime) -> datetime:
+    """Return when to ask next: once more when patience ends, so that a person learns it then."""
+    if order.unknown_since is None:
+        return due_at
+    return min(due_at, max(_patience_ends(order) + timedelta(milliseconds=100), now))
+
+
+def _patience_ends(order: CloseOrder) -> datetime:
+    attempt = order.attempts.latest("number")
+    validity = timedelta(milliseconds=attempt.valid_until_ms - attempt.signed_at_ms)
+    return (order.unknown_since or order.updated_at) + validity + PATIENCE

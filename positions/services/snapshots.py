@@ -1,0 +1,277 @@
+"""Read an account and keep what it said; a failed reading keeps its reason and nothing else."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
+
+from django.db import transaction
+from django.db.models import Q
+
+from positions.domain.balances import Balance, Holding
+from positions.domain.policies import Policy
+from positions.domain.valuation import PriceList
+from positions.exchanges.ccxt_adapter import CcxtExchange
+from positions.exchanges.port import ExchangeError
+from positions.models import ExchangeAccount, Position, Snapshot, SnapshotStatus
+from positions.models.fields import rank_of
+from positions.models.snapshots import HOLDING_FIELDS
+from positions.services import audit, keys, policies
+from positions.services.actors import Actor
+from positions.services.connections import open_exchange
+from positions.services.credentials import CredentialsUnreadable
+
+Clock = Callable[[], datetime]
+
+COALESCE = timedelta(seconds=5)
+CLAIM = timedelta(seconds=60)
+WAIT_FOR_OTHERS = 60.0  # seconds
+# An account that reads empty is believed after this many failed looks over this long.
+EMPTY_LOOKS = 3
+EMPTY_FOR = timedelta(seconds=60)
+THIN_AFTER = timedelta(days=1)
+
+
+class ReadsEmpty(ExchangeError):
+    """The account held something and suddenly reads empty: a failed reading until it repeats."""
+
+    code = "READS_EMPTY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One reading of an account, not yet kept."""
+
+    asked_at: datetime
+    holdings: Sequence[Holding]
+    anchor_deviation: Decimal | None
+    requests: int
+
+
+def take_snapshot(
+    account: ExchangeAccount,
+    *,
+    trigger: Actor,
+    clock: Clock,
+    not_before: datetime | None = None,
+) -> Snapshot:
+    """Return a snapshot taken now, or one that somebody else took in the last five seconds.
+
+    With `not_before`, only a snapshot whose balances were asked for after that moment will do. A
+    failed reading is returned as a failed snapshot; nothing is raised for it.
+    """
+    deadline = time.monotonic() + WAIT_FOR_OTHERS
+    while True:
+        now = clock()
+        recent = newest_since(account, max(now - COALESCE, not_before or now - COALESCE))
+        if recent is not None:
+            return recent
+        if _claim(account, now=now):
+            break
+        if time.monotonic() > deadline:
+            return _failed(
+                account,
+                "BUSY",
+                "Another process is reading the account and does not finish.",
+                asked_at=now,
+                trigger=trigger,
+                clock=clock,
+            )
+        time.sleep(0.2)
+    try:
+        return _read_and_keep(account, trigger=trigger, clock=clock)
+    finally:
+        ExchangeAccount.objects.filter(pk=account.pk).update(snapshot_claimed_until=None)
+
+
+def newest_since(account: ExchangeAccount, moment: datetime) -> Snapshot | None:
+    """Return the newest snapshot whose balances were asked for after the moment."""
+    return account.snapshots.filter(asked_at__gt=moment).order_by("-asked_at").first()
+
+
+def _claim(account: ExchangeAccount, *, now: datetime) -> bool:
+    claimed = ExchangeAccount.objects.filter(
+        Q(snapshot_claimed_until=None) | Q(snapshot_claimed_until__lt=now), pk=account.pk
+    ).update(snapshot_claimed_until=now + CLAIM)
+    return claimed == 1
+
+
+def _read_and_keep(account: ExchangeAccount, *, trigger: Actor, clock: Clock) -> Snapshot:
+    asked_at = clock()
+    policy = policies.in_force(account).as_domain()
+    try:
+        exchange = open_exchange(account, policy)
+        reading = read_account(exchange, account=account, policy=policy, clock=clock)
+        _doubt_emptiness(account, reading, now=clock())
+        keys.check_again(account, exchange, now=clock())
+    except (ExchangeError, CredentialsUnreadable) as error:
+        code = getattr(error, "code", "CREDENTIALS")
+        return _failed(account, code, str(error), asked_at=asked_at, trigger=trigger, clock=clock)
+    return _kept(account, reading, trigger=trigger, now=clock())
+
+
+def read_account(
+    exchange: CcxtExchange, *, account: ExchangeAccount, policy: Policy, clock: Clock
+) -> Reading:
+    """Ask for balances, open orders and prices: three requests, whatever the account holds."""
+    markets = exchange.markets()
+    # A plan may follow: what a restarted Redis forgot is over by then.
+    exchange.pacer.prime(exchange.order_limits)
+    before = exchange.requests
+    exchange.now_ms()  # the clock comparison, if there was none yet, is not part of the reading
+    asked_at = clock()
+    balances = exchange.balances()
+    busy = exchange.open_order_assets()
+    tickers = exchange.tickers()
+    prices = PriceList(
+        anchor=account.quote, cash_assets=policy.cash_assets, markets=markets, tickers=tickers
+    )
+
+    def holding(balance: Balance) -> Holding:
+        price = prices.price(balance.asset)
+        market = markets.get(f"{balance.asset}/{account.quote}")
+        ticker = tickers.get(market.symbol) if market else None
+        return Holding(
+            asset=balance.asset,
+            free=balance.free,
+            locked=balance.locked,
+            earn=balance.earn,
+            price_usd=price.usd,
+            price_path=" > ".join(price.path),
+            price_problem=price.problem,
+            symbol=market.symbol if market else None,
+            market_active=market.active if market else False,
+            step_size=market.rule.step_size if market else None,
+            min_quantity=market.rule.min_quantity if market else None,
+            max_quantity=market.rule.max_quantity if market else None,
+            min_notional=market.rule.min_notional if market else None,
+            taker_fee=market.taker_fee if market else None,
+            bid=ticker.bid if ticker else None,
+            ask=ticker.ask if ticker else None,
+            last=ticker.last if ticker else None,
+            quote_price_usd=prices.price(account.quote).usd,
+            has_open_order=balance.asset in busy,
+        )
+
+    return Reading(
+        asked_at=asked_at,
+        holdings=[holding(balance) for balance in balances],
+        anchor_deviation=prices.anchor_deviation(policy.stablecoins),
+        requests=exchange.requests - before,
+    )
+
+
+def _doubt_emptiness(account: ExchangeAccount, reading: Reading, *, now: datetime) -> None:
+    if reading.holdings:
+        return
+    last_good = account.snapshots.filter(status=SnapshotStatus.GOOD).first()
+    if last_good is None or not last_good.positions.exists():
+        return
+    looks = list(account.snapshots.filter(taken_at__gt=last_good.taken_at)[:EMPTY_LOOKS])
+    repeated = len(looks) == EMPTY_LOOKS and all(
+        look.failure_code == ReadsEmpty.code for look in looks
+    )
+    if repeated and now - looks[-1].taken_at >= EMPTY_FOR:
+        return
+    raise ReadsEmpty(
+        f"{account.exchange_name} says that the account is empty, which it was not before. "
+        "The last good snapshot stays until this repeats."
+    )
+
+
+def _failed(
+    account: ExchangeAccount,
+    code: str,
+    sentence: str,
+    *,
+    asked_at: datetime,
+    trigger: Actor,
+    clock: Clock,
+) -> Snapshot:
+    now = clock()
+    with transaction.atomic():
+        previous = account.snapshots.first()
+        snapshot = Snapshot.objects.create(
+            account=account,
+            status=SnapshotStatus.FAILED,
+            asked_at=asked_at,
+            taken_at=now,
+            failure_code=code,
+            failure=sentence[:300],
+            trigger=trigger.name,
+        )
+        # One event when it starts to fail, not one a minute.
+        if previous is None or previous.failure_code != code:
+            audit.record(
+                "snapshot.failed",
+                sentence,
+                actor=trigger,
+                at=now,
+                account=account,
+                data={"code": code},
+            )
+        ExchangeAccount.objects.filter(pk=account.pk, snapshot_due_at__lte=asked_at).update(
+            snapshot_due_at=None
+        )
+    return snapshot
+
+
+def _kept(account: ExchangeAccount, reading: Reading, *, trigger: Actor, now: datetime) -> Snapshot:
+    with transaction.atomic():
+        previous = account.snapshots.first()
+        snapshot = Snapshot.objects.create(
+            account=account,
+            status=SnapshotStatus.GOOD,
+            asked_at=reading.asked_at,
+            taken_at=now,
+            anchor=account.quote,
+            anchor_deviation=reading.anchor_deviation,
+            requests=reading.requests,
+            trigger=trigger.name,
+        )
+        Position.objects.bulk_create(
+            Position(
+                snapshot=snapshot,
+                value_rank=rank_of(holding.value_usd),
+                **{name: getattr(holding, name) for name in HOLDING_FIELDS},
+            )
+            for holding in reading.holdings
+        )
+        recovered = previous is not None and previous.status == SnapshotStatus.FAILED
+        if recovered or trigger.user is not None:
+            audit.record(
+                "snapshot.taken",
+                f"{account.slug} was read: {len(reading.holdings)} holdings",
+                actor=trigger,
+                at=now,
+                account=account,
+                data={"snapshot": snapshot.pk, "after_failure": recovered},
+            )
+        ExchangeAccount.objects.filter(pk=account.pk, snapshot_due_at__lte=reading.asked_at).update(
+            snapshot_due_at=None
+        )
+    return snapshot
+
+
+def ask_for_snapshot(account: ExchangeAccount, *, now: datetime) -> None:
+    """Note that a snapshot is due; the scheduler sees to it."""
+    ExchangeAccount.objects.filter(pk=account.pk).update(snapshot_due_at=now)
+
+
+def thin(account: ExchangeAccount, *, now: datetime) -> int:
+    """Delete snapshots older than a day that nothing refers to.
+
+    Each hour's first stays, and the last good one.
+    """
+    old = (
+        account.snapshots.filter(taken_at__lt=now - THIN_AFTER, plans=None, closed_plans=None)
+        .order_by("taken_at", "pk")
+        .values_list("pk", "taken_at")
+    )
+    hours = groupby(old, key=lambda row: row[1].replace(minute=0, second=0, microsecond=0))
+    kept = account.snapshots.filter(status=SnapshotStatus.GOOD).values_list("pk", flat=True).first()
+    doomed = [pk for _, rows in hours for pk, _ in list(rows)[1:] if pk != kept]
+    Snapshot.objects.filter(pk__in=doomed).delete()
+    return len(doomed)

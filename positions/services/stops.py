@@ -1,0 +1,136 @@
+"""Pause, halt, discard and end cleanup plans."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from positions.domain.orders import CLOSED, OPEN, OrderState
+from positions.domain.plans import LIVE, UNSTARTED, IllegalPlanStep, PlanState
+from positions.domain.verdicts import Reason
+from positions.models import CleanupPlan, ExchangeAccount
+from positions.services import halts
+from positions.services.actors import Actor
+from positions.services.permissions import NotPermitted, Permission, has, require
+from positions.services.plans import PlanRefused, is_author, locked_plan, step
+from positions.services.snapshots import ask_for_snapshot
+from positions.services.transitions import LostClaim, deny_unsent, move_plan
+
+SCHEDULER = Actor.service("scheduler")
+
+
+def pause_plan(plan: CleanupPlan, *, actor: Actor, now: datetime, note: str = "") -> CleanupPlan:
+    """Send nothing new; what is at the exchange is followed to its end."""
+    require(actor, Permission.STOP)
+    return step(plan, PlanState.PAUSED, "plan.paused", "paused", actor, now, status_note=note)
+
+
+def pause_for_a_person(plan: CleanupPlan, why: str, *, now: datetime) -> None:
+    """Pause a running plan that can't go on until a person has looked."""
+    try:
+        pause_plan(plan, actor=Actor.service("worker"), now=now, note=why[:300])
+    except (IllegalPlanStep, LostClaim):
+        return  # it is paused or over already
+
+
+def resume_plan(plan: CleanupPlan, *, actor: Actor, now: datetime) -> CleanupPlan:
+    """Go on with a paused plan."""
+    require(actor, Permission.START)
+    if plan.account.environment == "live":
+        require(actor, Permission.APPROVE)
+        if not settings.DUSTADMIN_LIVE_TRADING:
+            raise PlanRefused("Live trading is off.")
+    if halts.in_force(plan.account):
+        raise PlanRefused("Everything is stopped. Release the stop first.")
+    resumed = step(plan, PlanState.RUNNING, "plan.resumed", "resumed", actor, now, status_note="")
+    resumed.orders.filter(status=OrderState.PLANNED).update(due_at=now)
+    return resumed
+
+
+def halt_plan(plan: CleanupPlan, *, actor: Actor, now: datetime, note: str = "") -> CleanupPlan:
+    """End the plan: what was not sent never will be; what was sent can't be taken back."""
+    require(actor, Permission.STOP)
+    with transaction.atomic():
+        halted = step(plan, PlanState.HALTED, "plan.halted", "halted", actor, now, status_note=note)
+        deny_unsent(
+            halted, Reason.PLAN_HALTED, f"{actor.name} halted the plan.", actor=actor, now=now
+        )
+        ask_for_snapshot(halted.account, now=now)
+    return halted
+
+
+def halt_everything(
+    account: ExchangeAccount | None, *, reason: str, actor: Actor, now: datetime
+) -> int:
+    """Press the kill switch and halt every live plan it stops; return how many were halted."""
+    halts.press(account=account, reason=reason, actor=actor, now=now)
+    live = CleanupPlan.objects.filter(status__in=LIVE).select_related("account")
+    if account is not None:
+        live = live.filter(account=account)
+    count = 0
+    for plan in live:
+        try:
+            halt_plan(plan, actor=actor, now=now, note=f"{actor.name} stopped everything.")
+            count += 1
+        except (IllegalPlanStep, LostClaim):
+            continue  # it ended by itself in between
+    return count
+
+
+def reject_plan(plan: CleanupPlan, *, reason: str, actor: Actor, now: datetime) -> CleanupPlan:
+    """Discard a plan that was not started, with the reason."""
+    if not (has(actor, Permission.APPROVE) or is_author(plan, actor)):
+        raise NotPermitted(actor, Permission.APPROVE)
+    with transaction.atomic():
+        rejected = step(
+            plan, PlanState.REJECTED, "plan.rejected", "rejected", actor, now, status_note=reason
+        )
+        deny_unsent(rejected, Reason.PLAN_EXPIRED, "The plan was rejected.", actor=actor, now=now)
+    return rejected
+
+
+def expire(plan: CleanupPlan, why: str, *, actor: Actor, now: datetime) -> None:
+    """End a plan that was not started, with the reason; must run in a transaction."""
+    move_plan(
+        plan,
+        PlanState.EXPIRED,
+        kind="plan.expired",
+        summary=f"Plan {plan.pk} expired: {why}",
+        actor=actor,
+        now=now,
+        status_note=why[:300],
+    )
+    deny_unsent(plan, Reason.PLAN_EXPIRED, why, actor=actor, now=now)
+
+
+def expire_old_plans(*, now: datetime) -> None:
+    """Expire every plan that nobody started in time."""
+    for plan in CleanupPlan.objects.filter(status__in=UNSTARTED, expires_at__lte=now):
+        try:
+            with transaction.atomic():
+                fresh = locked_plan(plan)
+                expire(fresh, "It was not started in time.", actor=SCHEDULER, now=now)
+        except (IllegalPlanStep, LostClaim):
+            continue  # somebody started it this moment
+
+
+def finish_if_done(plan: CleanupPlan, *, now: datetime) -> None:
+    """Complete a live plan whose orders are all closed, and ask for the closing snapshot."""
+    if plan.orders.filter(status__in=OPEN).exists():
+        return
+    with transaction.atomic():
+        fresh = locked_plan(plan)
+        if not fresh.is_live or fresh.orders.exclude(status__in=CLOSED).exists():
+            return
+        filled = fresh.orders.filter(status=OrderState.FILLED).count()
+        move_plan(
+            fresh,
+            PlanState.COMPLETED,
+            kind="plan.completed",
+            summary=f"Plan {plan.pk} is complete: {filled} of {fresh.orders.count()} filled",
+            actor=Actor.service("worker"),
+            now=now,
+            data={"filled": filled},
+            status_note="",
+        )
+        ask_for_snapshot(fresh.account, now=now)

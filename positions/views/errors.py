@@ -1,0 +1,109 @@
+"""Answer every refusal in one place: the status, the service's own sentence, and a way back.
+
+NotPermitted -> 403; GuardBroken, BadAmount, BadPolicy -> 400; PlanRefused, NothingToClose,
+IllegalPlanStep, LostClaim -> 409; QueueUnreachable -> 503.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from positions.domain.amounts import BadAmount
+from positions.domain.planning import NothingToClose
+from positions.domain.plans import IllegalPlanStep
+from positions.domain.policies import GuardBroken
+from positions.services.permissions import NotPermitted, Permission, require
+from positions.services.plans import PlanRefused
+from positions.services.policies import BadPolicy
+from positions.services.transitions import LostClaim
+from positions.tasks import QueueUnreachable
+from positions.views.people import actor_of
+
+View = Callable[..., HttpResponse]
+
+STATUS: dict[type[Exception], int] = {
+    NotPermitted: 403,
+    GuardBroken: 400,
+    BadAmount: 400,
+    BadPolicy: 400,
+    PlanRefused: 409,
+    NothingToClose: 409,
+    IllegalPlanStep: 409,
+    LostClaim: 409,
+    QueueUnreachable: 503,
+}
+TITLES = {
+    400: "This can't be used",
+    403: "You may not do this",
+    409: "Not possible now",
+    503: "The queue does not answer",
+}
+
+
+def page(view: View) -> View:
+    """Let only people in who may see the panel, and answer every refusal with its sentence."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            require(actor_of(request), Permission.VIEW)
+            return view(request, *args, **kwargs)
+        except tuple(STATUS) as error:
+            status = next(code for kind, code in STATUS.items() if isinstance(error, kind))
+            return refusal(request, status, sentence(error), back=_back(kwargs))
+
+    return answered
+
+
+def fragment(view: View) -> View:
+    """Do the same for a part of a page; without a sign-in the whole page is loaded again."""
+    inner = page(view)
+
+    @wraps(view)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.user.is_authenticated:
+            return inner(request, *args, **kwargs)
+        if request.htmx:  # type: ignore[attr-defined]  # set by its middleware
+            # A redirect would put the sign-in page into the middle of the page.
+            return page_again()
+        return redirect_to_login(request.get_full_path())
+
+    return login_not_required(answered)
+
+
+def page_again() -> HttpResponse:
+    """Return the answer that makes htmx load the whole page again."""
+    return HttpResponse(headers={"HX-Refresh": "true"})
+
+
+def sentence(error: Exception) -> str:
+    """Return what a person is told."""
+    if isinstance(error, BadPolicy):
+        return " ".join(error.problems.values())
+    if isinstance(error, LostClaim):
+        return "Somebody else changed it this moment. Look at it again, then decide."
+    return str(error)
+
+
+def refusal(request: HttpRequest, status: int, text: str, *, back: str) -> HttpResponse:
+    """Return a page with the sentence and the way back."""
+    return render(
+        request,
+        "positions/refused.html",
+        {"title": TITLES[status], "sentence": text, "status": status, "back": back},
+        status=status,
+    )
+
+
+def _back(kwargs: dict[str, Any]) -> str:
+    if "slug" in kwargs:
+        return reverse("positions:account_detail", args=[kwargs["slug"]])
+    if "pk" in kwargs:
+        return reverse("positions:plan_detail", args=[kwargs["pk"]])
+    return reverse("positions:account_list")

@@ -1,0 +1,102 @@
+"""The public calls: time, rules, tickers and books."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sandbox import refusals, wire
+from sandbox.amounts import wire as text
+from sandbox.books import BUY, SELL, Level
+from sandbox.call import Call
+from sandbox.markets import Market
+from sandbox.params import SYMBOL
+
+
+def ping(call: Call) -> object:
+    """Answer with nothing."""
+    return {}
+
+
+def time(call: Call) -> object:
+    """Return the exchange's clock."""
+    return {"serverTime": call.now_ms}
+
+
+def exchange_info(call: Call) -> object:
+    """Return the markets with their filters, and the rate limits."""
+    return {
+        "timezone": "UTC",
+        "serverTime": call.now_ms,
+        "rateLimits": wire.rate_limits(call.limits),
+        "exchangeFilters": [],
+        "symbols": [wire.symbol(market) for market in asked_markets(call)],
+    }
+
+
+def ticker_24hr(call: Call) -> object:
+    """Return one, some or all 24 hour tickers."""
+    tickers = [
+        wire.ticker(market, _book_top(call, market), call.now_ms) for market in asked_markets(call)
+    ]
+    return tickers[0] if call.params.text("symbol") else tickers
+
+
+def book_ticker(call: Call) -> object:
+    """Return best bid and ask of one, some or all markets."""
+    tickers: list[Any] = [
+        {"symbol": market.symbol, **_book_top(call, market)} for market in asked_markets(call)
+    ]
+    return tickers[0] if call.params.text("symbol") else tickers
+
+
+def depth(call: Call) -> object:
+    """Return both sides of a book."""
+    market = call.market()
+    limit = call.params.limit(100, 5000)
+
+    def side(name: str) -> list[list[str]]:
+        totals: dict[str, list[Level]] = {}
+        for level in call.matching.levels(market, name):
+            totals.setdefault(text(level.price), []).append(level)
+        rows = [
+            [price, text(sum((level.quantity for level in levels), start=levels[0].quantity * 0))]
+            for price, levels in totals.items()
+        ]
+        return rows[:limit]
+
+    return {"lastUpdateId": call.now_ms, "bids": side(BUY), "asks": side(SELL)}
+
+
+def asked_markets(call: Call) -> list[Market]:
+    """Return the markets named by symbol or symbols, or all of them."""
+    symbol = call.params.text("symbol", SYMBOL)
+    listed = call.params.text("symbols")
+    if symbol is not None and listed is not None:
+        raise refusals.bad_combination(
+            "Combination of optional parameters invalid: 'symbol' and 'symbols'."
+        )
+    if symbol is not None:
+        return [call.listed(symbol)]
+    if listed is None:
+        return list(call.state.markets.values())
+    try:
+        symbols = json.loads(listed)
+    except ValueError:
+        raise refusals.illegal(
+            "symbols", '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}")*\\]$'
+        ) from None
+    if not isinstance(symbols, list) or not symbols:
+        raise refusals.missing("symbols")
+    return [call.listed(str(item)) for item in symbols]
+
+
+def _book_top(call: Call, market: Market) -> dict[str, str]:
+    bids, asks = (call.matching.levels(market, side)[:1] for side in (BUY, SELL))
+    # An empty side is reported as zero, not left out.
+    return {
+        "bidPrice": text(bids[0].price if bids else None),
+        "bidQty": text(bids[0].quantity if bids else None),
+        "askPrice": text(asks[0].price if asks else None),
+        "askQty": text(asks[0].quantity if asks else None),
+    }

@@ -1,0 +1,301 @@
+"""Placing, filling and cancelling orders; the only code that moves balances by trading.
+
+Fees follow Binance: a seller pays in quote, a buyer in base, and either in BNB at a discount when
+the account burns BNB and has enough of it. Amounts of quote and fees are cut to eight decimals.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from sandbox import books, filters, refusals
+from sandbox.amounts import ZERO, cut, floor_to
+from sandbox.books import BUY, SELL, Level
+from sandbox.markets import TRADING, Market
+from sandbox.records import (
+    CANCELED,
+    EXPIRED,
+    FILLED,
+    LIMIT_ORDER,
+    MARKET_ORDER,
+    NEW,
+    OPEN_STATUSES,
+    PARTIALLY_FILLED,
+    Account,
+    Order,
+)
+from sandbox.state import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fees:
+    """The scenario's fee rates, as parts of the traded amount."""
+
+    maker: Decimal = Decimal("0.001")
+    taker: Decimal = Decimal("0.001")
+    bnb_discount: Decimal = Decimal("0.25")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """An order as it was asked for; exactly one of `quantity` and `quote_quantity` is set."""
+
+    symbol: str
+    side: str
+    type: str
+    quantity: Decimal | None = None
+    quote_quantity: Decimal | None = None
+    price: Decimal | None = None
+    time_in_force: str = "GTC"
+    client_order_id: str | None = None
+
+
+class Matching:
+    """The matching engine over one state."""
+
+    def __init__(self, state: State, fees: Fees) -> None:
+        self._state = state
+        self.fees = fees
+
+    def levels(self, market: Market, side: str) -> list[Level]:
+        """Return one side of the book, synthetic depth and resting orders merged."""
+        resting = [
+            Level(price=order.price, quantity=order.left, order_id=order.order_id)
+            for order in self._state.open_orders("symbol = ? AND side = ?", market.symbol, side)
+        ]
+        return books.merge(books.synthetic_levels(market, side), resting, side)
+
+    def check(self, account: Account, ticket: Ticket) -> tuple[Market, Decimal]:
+        """Return market and quantity of a ticket, or raise the Refusal placing it would meet."""
+        market = self._state.markets.get(ticket.symbol)
+        if market is None:
+            raise refusals.bad_symbol()
+        if market.status != TRADING:
+            raise refusals.market_closed()
+        is_market = ticket.type == MARKET_ORDER
+        if ticket.quantity is not None:
+            quantity = ticket.quantity
+            filters.check_quantity(market, quantity, is_market_order=is_market)
+            if ticket.price is not None:
+                filters.check_price(market, ticket.price)
+            filters.check_notional(market, quantity, ticket.price)
+        else:
+            quote_quantity = ticket.quote_quantity or ZERO
+            if quote_quantity < market.min_notional:
+                raise refusals.filter_failure("NOTIONAL")
+            quantity = books.quantity_for_quote(
+                self.levels(market, books.opposite(ticket.side)), quote_quantity, market.step
+            )
+            if quantity:
+                filters.check_quantity(market, quantity, is_market_order=True)
+        if ticket.client_order_id is not None and self._state.open_orders(
+            "api_key = ? AND symbol = ? AND client_order_id = ?",
+            account.api_key,
+            market.symbol,
+            ticket.client_order_id,
+        ):
+            raise refusals.duplicate_order()
+        if self._cost(market, ticket, quantity) > self._free(account, market, ticket.side):
+            raise refusals.insufficient_balance()
+        return market, quantity
+
+    def place(
+        self,
+        account: Account,
+        ticket: Ticket,
+        *,
+        now_ms: int,
+        origin: str = "api",
+        fraction: Decimal | None = None,
+    ) -> Order:
+        """Match a ticket and return the order, open or closed; raise Refusal if it can't be.
+
+        `fraction` fills only that part of the quantity and lets the rest expire.
+        """
+        market, quantity = self.check(account, ticket)
+        order = self._insert(account, ticket, quantity, now_ms, origin)
+        wanted = quantity
+        if fraction is not None:
+            wanted = floor_to(quantity * fraction, market.step)
+        takes = books.walk(
+            self.levels(market, books.opposite(ticket.side)),
+            wanted,
+            worst=ticket.price,
+            side=ticket.side,
+        )
+        if ticket.time_in_force == "FOK" and sum(take.quantity for take in takes) < wanted:
+            takes = []
+        for take in takes:
+            order = self._fill(market, order, take, is_maker=False, now_ms=now_ms)
+            if take.order_id is not None:
+                maker = self.order(take.order_id)
+                self._fill(market, maker, take, is_maker=True, now_ms=now_ms)
+        # A quote amount below one step buys nothing: that is no fill.
+        if order.left == 0 and quantity > 0:
+            return self._close(market, order, FILLED, now_ms)
+        rests = ticket.type == LIMIT_ORDER and ticket.time_in_force == "GTC"
+        if not rests or fraction is not None:
+            return self._close(market, order, EXPIRED, now_ms)
+        return self._rest(market, order, now_ms)
+
+    def cancel(self, order: Order, *, now_ms: int) -> Order:
+        """Close an open order and give back what it locked."""
+        if order.status not in OPEN_STATUSES:
+            raise refusals.unknown_order()
+        return self._close(self._state.markets[order.symbol], order, CANCELED, now_ms)
+
+    def match_resting(self, market: Market, *, now_ms: int) -> None:
+        """Fill the resting orders that a new price has reached, at their own price."""
+        for order in self._state.open_orders("symbol = ?", market.symbol):
+            best = market.bid if order.side == SELL else market.ask
+            if best is None or market.status != TRADING:
+                continue
+            if order.price <= best if order.side == SELL else order.price >= best:
+                take = Level(price=order.price, quantity=order.left)
+                self._fill(market, order, take, is_maker=True, now_ms=now_ms)
+
+    def order(self, order_id: int) -> Order:
+        """Return an order by its id."""
+        return self._state.orders("order_id = ?", order_id)[0]
+
+    # Money
+    def _free(self, account: Account, market: Market, side: str) -> Decimal:
+        asset = market.base if side == SELL else market.quote
+        return self._state.balance(account.api_key, asset).free
+
+    def _cost(self, market: Market, ticket: Ticket, quantity: Decimal) -> Decimal:
+        """Return what the order needs: base for a sell, quote for a buy."""
+        if ticket.side == SELL:
+            return quantity
+        if ticket.price is not None:
+            return cut(ticket.price * quantity)
+        takes = books.walk(self.levels(market, SELL), quantity, worst=None, side=BUY)
+        return sum((cut(take.price * take.quantity) for take in takes), ZERO)
+
+    def _fill(
+        self, market: Market, order: Order, take: Level, *, is_maker: bool, now_ms: int
+    ) -> Order:
+        """Book one trade of one order: both assets, the fee, the order's totals."""
+        quote_quantity = cut(take.price * take.quantity)
+        if order.side == SELL:
+            paid_asset, paid = market.base, take.quantity
+            got_asset, got = market.quote, quote_quantity
+        else:
+            paid_asset, paid = market.quote, quote_quantity
+            got_asset, got = market.base, take.quantity
+        # A resting order pays from what it locked, a taker from what is free.
+        from_lock = paid if is_maker else ZERO
+        shift = self._state.shift
+        shift(order.api_key, paid_asset, free=from_lock - paid, locked=-from_lock)
+        shift(order.api_key, got_asset, free=got)
+        rate = self.fees.maker if is_maker else self.fees.taker
+        commission, commission_asset = self._commission(
+            order.api_key, market, rate, got, (paid_asset, got_asset), quote_quantity
+        )
+        shift(order.api_key, commission_asset, free=-commission)
+        self._state.add(
+            "fills",
+            order_id=order.order_id,
+            api_key=order.api_key,
+            symbol=order.symbol,
+            side=order.side,
+            price=take.price,
+            quantity=take.quantity,
+            quote_quantity=quote_quantity,
+            commission=commission,
+            commission_asset=commission_asset,
+            is_maker=is_maker,
+            at_ms=now_ms,
+        )
+        order = replace(
+            order,
+            filled_quantity=order.filled_quantity + take.quantity,
+            filled_quote=order.filled_quote + quote_quantity,
+            locked=order.locked - from_lock,
+        )
+        if is_maker and order.left == 0:
+            return self._close(market, order, FILLED, now_ms)
+        status = PARTIALLY_FILLED if is_maker else order.status
+        return self._save(replace(order, status=status, updated_ms=now_ms))
+
+    def _commission(
+        self,
+        api_key: str,
+        market: Market,
+        rate: Decimal,
+        got: Decimal,
+        assets: tuple[str, str],
+        quote_quantity: Decimal,
+    ) -> tuple[Decimal, str]:
+        paid_asset, got_asset = assets
+        account = self._state.account(api_key)
+        # Never from what is being sold: the order's next fill needs it.
+        if account is not None and account.bnb_burn and paid_asset != "BNB":
+            price = self._bnb_price(market.quote)
+            if price is not None:
+                discounted = rate * (1 - self.fees.bnb_discount)
+                in_bnb = cut(quote_quantity * discounted / price)
+                if in_bnb <= self._state.balance(api_key, "BNB").free:
+                    return in_bnb, "BNB"
+        return cut(got * rate), got_asset
+
+    def _bnb_price(self, quote: str) -> Decimal | None:
+        if quote == "BNB":
+            return Decimal(1)
+        market = self._state.markets.get(f"BNB{quote}")
+        return market.last if market else None
+
+    # Order rows
+    def _insert(
+        self, account: Account, ticket: Ticket, quantity: Decimal, now_ms: int, origin: str
+    ) -> Order:
+        order_id = self._state.add(
+            "orders",
+            api_key=account.api_key,
+            symbol=ticket.symbol,
+            client_order_id=ticket.client_order_id or secrets.token_urlsafe(16),
+            side=ticket.side,
+            type=ticket.type,
+            time_in_force=ticket.time_in_force,
+            price=ticket.price or ZERO,
+            quantity=quantity,
+            quote_quantity=ticket.quote_quantity or ZERO,
+            filled_quantity=ZERO,
+            filled_quote=ZERO,
+            locked=ZERO,
+            status=NEW,
+            origin=origin,
+            created_ms=now_ms,
+            updated_ms=now_ms,
+        )
+        return self.order(order_id)
+
+    def _rest(self, market: Market, order: Order, now_ms: int) -> Order:
+        if order.side == SELL:
+            asset, amount = market.base, order.left
+        else:
+            asset, amount = market.quote, cut(order.price * order.left)
+        self._state.shift(order.api_key, asset, free=-amount, locked=amount)
+        status = PARTIALLY_FILLED if order.filled_quantity else NEW
+        return self._save(replace(order, status=status, locked=amount, updated_ms=now_ms))
+
+    def _close(self, market: Market, order: Order, status: str, now_ms: int) -> Order:
+        if order.locked:
+            asset = market.base if order.side == SELL else market.quote
+            self._state.shift(order.api_key, asset, free=order.locked, locked=-order.locked)
+        return self._save(replace(order, status=status, locked=ZERO, updated_ms=now_ms))
+
+    def _save(self, order: Order) -> Order:
+        self._state.change(
+            "orders",
+            "order_id",
+            order.order_id,
+            filled_quantity=order.filled_quantity,
+            filled_quote=order.filled_quote,
+            locked=order.locked,
+            status=order.status,
+            updated_ms=order.updated_ms,
+        )
+        return order

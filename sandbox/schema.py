@@ -1,0 +1,74 @@
+"""The tables of the state file; amounts are decimal text."""
+
+SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE markets (symbol TEXT PRIMARY KEY, data TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE accounts (
+    number INTEGER PRIMARY KEY, api_key TEXT NOT NULL UNIQUE, api_secret TEXT NOT NULL,
+    name TEXT NOT NULL, permissions TEXT NOT NULL, bnb_burn INTEGER NOT NULL,
+    revoked INTEGER NOT NULL, created_ms INTEGER NOT NULL
+);
+CREATE TABLE balances (
+    api_key TEXT NOT NULL, asset TEXT NOT NULL, free TEXT NOT NULL, locked TEXT NOT NULL,
+    PRIMARY KEY (api_key, asset)
+) WITHOUT ROWID;
+CREATE TABLE initial_balances (
+    api_key TEXT NOT NULL, asset TEXT NOT NULL, amount TEXT NOT NULL,
+    PRIMARY KEY (api_key, asset)
+) WITHOUT ROWID;
+CREATE TABLE orders (
+    order_id INTEGER PRIMARY KEY AUTOINCREMENT, api_key TEXT NOT NULL, symbol TEXT NOT NULL,
+    client_order_id TEXT NOT NULL, side TEXT NOT NULL, type TEXT NOT NULL,
+    time_in_force TEXT NOT NULL, price TEXT NOT NULL, quantity TEXT NOT NULL,
+    quote_quantity TEXT NOT NULL, filled_quantity TEXT NOT NULL, filled_quote TEXT NOT NULL,
+    locked TEXT NOT NULL, status TEXT NOT NULL, origin TEXT NOT NULL,
+    created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+);
+CREATE INDEX orders_by_client ON orders (api_key, symbol, client_order_id);
+CREATE INDEX orders_open ON orders (symbol) WHERE status IN ('NEW', 'PARTIALLY_FILLED');
+CREATE TABLE fills (
+    trade_id INTEGER PRIMARY KEY AUTOINCREMENT, order_id INTEGER NOT NULL, api_key TEXT NOT NULL,
+    symbol TEXT NOT NULL, side TEXT NOT NULL, price TEXT NOT NULL, quantity TEXT NOT NULL,
+    quote_quantity TEXT NOT NULL, commission TEXT NOT NULL, commission_asset TEXT NOT NULL,
+    is_maker INTEGER NOT NULL, at_ms INTEGER NOT NULL
+);
+CREATE INDEX fills_by_order ON fills (order_id);
+CREATE INDEX fills_by_symbol ON fills (api_key, symbol);
+CREATE TABLE conversions (
+    transfer_id INTEGER PRIMARY KEY AUTOINCREMENT, batch_id INTEGER NOT NULL,
+    api_key TEXT NOT NULL, from_asset TEXT NOT NULL, amount TEXT NOT NULL,
+    transferred TEXT NOT NULL, service_charge TEXT NOT NULL, at_ms INTEGER NOT NULL
+);
+CREATE TABLE external_changes (
+    id INTEGER PRIMARY KEY, api_key TEXT NOT NULL, asset TEXT NOT NULL,
+    free_change TEXT NOT NULL, locked_change TEXT NOT NULL, at_ms INTEGER NOT NULL
+);
+CREATE TABLE requests (
+    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, wall_us INTEGER NOT NULL,
+    method TEXT NOT NULL, path TEXT NOT NULL, params TEXT NOT NULL, api_key TEXT,
+    status INTEGER, code INTEGER, weight INTEGER NOT NULL, counted_order INTEGER NOT NULL,
+    fault TEXT
+);
+CREATE TABLE violations (
+    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, wall_us INTEGER NOT NULL,
+    kind TEXT NOT NULL, observed INTEGER NOT NULL, allowed INTEGER NOT NULL,
+    interval_seconds INTEGER NOT NULL, api_key TEXT
+);
+CREATE TABLE faults (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, spec TEXT NOT NULL, seen INTEGER NOT NULL DEFAULT 0,
+    fired INTEGER NOT NULL DEFAULT 0, cleared INTEGER NOT NULL DEFAULT 0
+);
+"""
+
+TABLES = (
+    "markets",
+    "balances",
+    "initial_balances",
+    "orders",
+    "fills",
+    "conversions",
+    "external_changes",
+    "requests",
+    "violations",
+    "faults",
+)

@@ -1,0 +1,93 @@
+"""One account's whole history, with a plan of several orders."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+
+from positions.models import Attempt, CleanupPlan, ExchangeAccount, Fill
+from positions.services import audit, halts
+from positions.services.actors import Actor
+from positions.services.drafts import draft_plan
+from positions.services.starts import start_plan
+from tests.commands import builders
+
+ASSETS = ("DOGE", "XRP", "ADA", "PEPE")
+SECRET = "not-to-be-seen"
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Any) -> None:
+    """Name static files without their hashes, which only collected files have."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    """Return a superuser."""
+    return User.objects.create_superuser("root", password="a long enough one")
+
+
+@pytest.fixture
+def as_root(root: User) -> Client:
+    """Return a superuser's browser."""
+    client = Client()
+    client.force_login(root)
+    return client
+
+
+@pytest.fixture
+def history(root: User) -> CleanupPlan:
+    """Return a running plan with attempts, fills, events and a halt."""
+    account = builders.account("demo")
+    plan = started(account, actor=Actor.person(root))
+    order = plan.orders.get(asset="DOGE")
+    Attempt.objects.create(
+        order=order,
+        number=1,
+        claim_token=SECRET,
+        quantity=order.quantity,
+        signed_at_ms=1,
+        valid_until_ms=2,
+        answer="ACCEPTED",
+        request={"symbol": order.symbol},
+        created_at=timezone.now(),
+    )
+    Fill.objects.create(
+        order=order,
+        trade_id="trade-1",
+        price="0.18",
+        quantity="5",
+        fee="0.0009",
+        fee_currency="USDT",
+        at=timezone.now(),
+    )
+    with transaction.atomic():
+        audit.record(
+            "order.filled",
+            "DOGE: <b>5 sold</b>",
+            actor=Actor.service("worker"),
+            at=timezone.now(),
+            order=order,
+            data={"filled_quantity": order.quantity},
+        )
+    halts.press(account=account, reason="Test", actor=Actor.person(root), now=timezone.now())
+    return plan
+
+
+def started(account: ExchangeAccount, *, actor: Actor, assets: Any = ASSETS) -> CleanupPlan:
+    """Return a running plan that closes the assets."""
+    now = timezone.now()
+    taken = builders.snapshot(account, age=timedelta(seconds=1))
+    builders.position(taken, "USDT", free="100", price="1")
+    for asset in assets:
+        builders.position(taken, asset, free="5", price="0.18")
+    plan = draft_plan(account, threshold=None, actor=actor, now=now)
+    return start_plan(plan, hash_seen=plan.hash, actor=actor, now=now)

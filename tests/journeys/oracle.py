@@ -1,0 +1,117 @@
+"""Compare what the database says with what the exchange's ledger says.
+
+The exchange's ledger is the truth. The database may not know yet (an order in flight or UNKNOWN),
+but what it claims to know must be exact, and nothing may have been sold that it does not know of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any
+
+from positions.domain.orders import CLOSED, OrderState
+from positions.models import Attempt, CloseOrder, Fill
+from positions.services import audit
+from tests.exchange_process import SandboxProcess
+from tests.sandbox.bookkeeping import assert_explained
+
+ZERO = Decimal(0)
+FORBIDDEN = ("price", "quoteOrderQty", "timeInForce", "stopPrice")
+
+
+def assert_all_true(exchange: SandboxProcess) -> None:
+    """Fail unless database and ledger agree to the last digit and nothing was sold twice."""
+    ledger = exchange.ledger()
+    assert_explained(ledger, _markets(exchange))
+    assert ledger["violations"] == []
+    ours = {order.client_order_id: order for order in CloseOrder.objects.all()}
+    _assert_only_planned_requests(ledger, ours)
+    _assert_sold_once(ledger, ours)
+    _assert_known_exactly(ledger, ours)
+    assert audit.verify_all() == []
+
+
+def _markets(exchange: SandboxProcess) -> dict[str, tuple[str, str]]:
+    _, _, body = exchange.request("GET", "/api/v3/exchangeInfo")
+    listed = json.loads(body)["symbols"]
+    return {item["symbol"]: (item["baseAsset"], item["quoteAsset"]) for item in listed}
+
+
+def _assert_only_planned_requests(ledger: dict[str, Any], ours: dict[str, CloseOrder]) -> None:
+    """Every order request is one committed attempt, signed with its stored moment."""
+    attempts: dict[tuple[str, int], Attempt] = {
+        (attempt.order.client_order_id, attempt.signed_at_ms): attempt
+        for attempt in Attempt.objects.select_related("order")
+    }
+    for request in ledger["requests"]:
+        if (request["method"], request["path"]) != ("POST", "/api/v3/order"):
+            continue
+        sent = request["params"]
+        key = (sent["newClientOrderId"], int(sent["timestamp"]))
+        attempt = attempts.pop(key, None)
+        assert attempt is not None, f"sent twice, or without an attempt: {sent}"
+        assert attempt.sent_at is not None
+        assert Decimal(sent["quantity"]) == attempt.quantity
+        assert sent["quantity"] == format(attempt.quantity, "f")
+        assert (sent["side"], sent["type"]) == ("SELL", "MARKET")
+        assert not [name for name in FORBIDDEN if name in sent]
+        assert attempt.quantity <= ours[sent["newClientOrderId"]].quantity
+
+
+def _assert_sold_once(ledger: dict[str, Any], ours: dict[str, CloseOrder]) -> None:
+    placed: defaultdict[str, list[Any]] = defaultdict(list)
+    for order in ledger["orders"]:
+        if order["origin"] == "api":
+            placed[order["client_order_id"]].append(order)
+    for client_order_id, orders in placed.items():
+        assert client_order_id in ours, "an order that we do not know of"
+        assert len(orders) == 1, f"{ours[client_order_id]} was placed {len(orders)} times"
+        (order,) = orders
+        assert Decimal(order["filled_quantity"]) <= ours[client_order_id].quantity
+
+
+def _assert_known_exactly(ledger: dict[str, Any], ours: dict[str, CloseOrder]) -> None:
+    placed = {
+        order["client_order_id"]: order for order in ledger["orders"] if order["origin"] == "api"
+    }
+    fills: defaultdict[int, list[Any]] = defaultdict(list)
+    for fill in ledger["fills"]:
+        fills[fill["order_id"]].append(fill)
+    for client_order_id, row in ours.items():
+        there = placed.get(client_order_id)
+        if there is None:
+            assert row.filled_quantity == ZERO
+            assert not Fill.objects.filter(order=row).exists()
+            assert row.state is not OrderState.FILLED
+            continue
+        assert row.state not in {OrderState.DENIED, OrderState.REJECTED, OrderState.PLANNED}, (
+            f"{row} is {row.status}, but the exchange has it"
+        )
+        if row.state not in CLOSED:
+            continue  # it may not know yet; what it will learn is checked when it is closed
+        assert row.exchange_order_id == str(there["order_id"])
+        assert row.filled_quantity == Decimal(there["filled_quantity"])
+        assert row.notional == Decimal(there["filled_quote"])
+        _assert_fills(row, fills[there["order_id"]])
+
+
+def _assert_fills(row: CloseOrder, there: list[Any]) -> None:
+    known = sorted(
+        (fill.trade_id, fill.price, fill.quantity, fill.fee, fill.fee_currency)
+        for fill in Fill.objects.filter(order=row)
+    )
+    assert known == sorted(
+        (
+            str(fill["trade_id"]),
+            Decimal(fill["price"]),
+            Decimal(fill["quantity"]),
+            Decimal(fill["commission"]),
+            fill["commission_asset"],
+        )
+        for fill in there
+    )
+    if len({fill["commission_asset"] for fill in there}) == 1:
+        assert row.fee == sum((Decimal(fill["commission"]) for fill in there), ZERO)
+        assert row.fee_currency == there[0]["commission_asset"]

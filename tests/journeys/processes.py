@@ -1,0 +1,141 @@
+"""Look at real processes, and wait for what they do."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def eventually(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
+    """Return as soon as the condition holds; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One running process."""
+
+    pid: int
+    parent: int
+    command: str
+
+
+def running() -> list[Process]:
+    """Return every process of the machine that runs (zombies have ended)."""
+    listing = _listed_by_kernel() if Path("/proc/self/stat").exists() else _listed_by_ps()
+    return [process for process, state in listing if not state.startswith("Z")]
+
+
+def _listed_by_kernel() -> list[tuple[Process, str]]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            # The name in parentheses may hold anything, parentheses included.
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue  # it ended meanwhile
+        found.append((Process(pid=int(folder.name), parent=int(parent), command=command), state))
+    return found
+
+
+def _listed_by_ps() -> list[tuple[Process, str]]:
+    text = subprocess.run(
+        ["/bin/ps", "-axo", "pid=,ppid=,stat=,command="],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = []
+    for line in text.splitlines():
+        pid, parent, state, command = line.split(None, 3)
+        found.append((Process(pid=int(pid), parent=int(parent), command=command), state))
+    return found
+
+
+def descendants(pid: int) -> list[Process]:
+    """Return the processes that a process started, and theirs."""
+    everything = running()
+    found, parents = [], {pid}
+    while parents:
+        children = [process for process in everything if process.parent in parents]
+        found += children
+        parents = {process.pid for process in children}
+    return found
+
+
+def alive(pids: list[int]) -> list[Process]:
+    """Return those of the processes that still run."""
+    return [process for process in running() if process.pid in pids]
+
+
+def clean_environment(**variables: str) -> Mapping[str, str]:
+    """Return the environment without any of our own variables but the given ones."""
+    ours = ("DUSTADMIN_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**inherited, **variables}
+
+
+class Up:
+    """One `manage.py up`, started for real."""
+
+    def __init__(self, *, state: Path, port: int, demo: bool = False) -> None:
+        """Start it; its output is read with `said()` and `complained()`."""
+        self.state, self.port = state, port
+        state.mkdir(parents=True, exist_ok=True)
+        self._out, self._err = state / "up.out", state / f"up.{port}.err"
+        arguments = ["up", "--port", str(port), *([] if demo else ["--no-demo"])]
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "manage.py"), *arguments],
+                stdout=out,
+                stderr=err,
+                stdin=subprocess.DEVNULL,
+                env=clean_environment(DUSTADMIN_STATE_DIR=str(state)),
+                cwd=state,
+            )
+
+    def said(self) -> str:
+        """Return what stands on the terminal so far."""
+        return self._out.read_text()
+
+    def complained(self) -> str:
+        """Return what stands on stderr so far."""
+        return self._err.read_text()
+
+    def wait_until_ready(self) -> "Up":
+        """Return when the ready message stands there; fail if it ends first."""
+
+        def ready() -> bool:
+            assert self.process.poll() is None, self.said() + self.complained()
+            return "Dust Admin is ready" in self.said()
+
+        eventually(ready, seconds=120)
+        return self
+
+    def child(self, part: str) -> Process:
+        """Return the child whose command holds `part`."""
+        (found,) = [
+            process
+            for process in descendants(self.process.pid)
+            if process.parent == self.process.pid and part in process.command
+        ]
+        return found
+
+    def close(self) -> None:
+        """End it, however it stands."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=40)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
