@@ -186,8 +186,8 @@ TEMPLATES = [
 ]
 LANGUAGE_CODE = "en"
 USE_I18N = False
+FORMAT_MODULE_PATH = ["dustadmin.formats"]
 TIME_ZONE = "UTC"
-DATETIME_FORMAT = r"Y-m-d H:i:s \U\T\C"
 USE_TZ = True
 # Sign-in attempts are counted in files, so that they are counted without Redis as well and by all
 # web processes together.

@@ -64,7 +64,7 @@ class EventAdmin(ReadOnlyAdmin):
     @admin.display(description="order", ordering="order__asset")
     def order_link(self, event: AuditEvent) -> SafeString | str:
         """Return the way to its order."""
-        return link(event.order, event.order.asset) if event.order else "–"
+        return link(event.order, event.order.asset) if event.order else "none"
 
     @admin.display(description="chain", ordering="sequence")
     def chain(self, event: AuditEvent) -> str:
@@ -86,7 +86,7 @@ def timeline(events: Iterable[AuditEvent]) -> SafeString:
                 f"{event.at:%Y-%m-%d} {utc_time(event.at)}",
                 link(event, event.summary),
                 event.actor_name,
-                link(event.order, event.order.asset) if event.order else "–",
+                link(event.order, event.order.asset) if event.order else "none",
                 event.hash[:8],
             ]
             for event in events

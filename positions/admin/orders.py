@@ -84,9 +84,9 @@ class OrderAdmin(ReadOnlyAdmin):
                     link(item, f"Attempt {item.number}"),
                     quantity(item.quantity),
                     item.sent_at or "not sent",
-                    item.answered_at or "–",
+                    item.answered_at or "none",
                     item.get_answer_display(),
-                    item.answer_code or "–",
+                    item.answer_code or "none",
                     item.answer_text[:200],
                 ]
                 for item in order.attempts.all()

@@ -60,7 +60,7 @@ class ReadOnlyAdmin(_ModelAdmin):
 def link(row: Model | None, text: str = "") -> SafeString | str:
     """Return a link to a row's page in the history."""
     if row is None:
-        return "–"
+        return "none"
     return format_html('<a href="{}">{}</a>', page_of(row), text or str(row))
 
 
@@ -85,7 +85,7 @@ def panel_link(row: ExchangeAccount | CleanupPlan) -> SafeString | str:
     try:
         address = reverse(f"positions:{name}", args=[key])
     except NoReverseMatch:
-        return "–"
+        return "none"
     return format_html('<a href="{}">Open {} in the panel</a>', address, row)
 
 

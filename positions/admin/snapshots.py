@@ -70,7 +70,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
                     quantity(row.locked),
                     price(row.price_usd) if row.price_usd is not None else row.price_problem,
                     usd4(row.as_domain().value_usd),
-                    row.symbol or "–",
+                    row.symbol or "none",
                 ]
                 for row in snapshot.positions.all()[:MOST_ROWS]
             ),

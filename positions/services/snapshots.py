@@ -22,6 +22,7 @@ from positions.services import audit, keys, policies
 from positions.services.actors import Actor
 from positions.services.connections import open_exchange
 from positions.services.credentials import CredentialsUnreadable
+from positions.services.permissions import Permission, require
 
 Clock = Callable[[], datetime]
 
@@ -255,7 +256,21 @@ def _kept(account: ExchangeAccount, reading: Reading, *, trigger: Actor, now: da
     return snapshot
 
 
-def ask_for_snapshot(account: ExchangeAccount, *, now: datetime) -> None:
+def ask_for_snapshot(account: ExchangeAccount, *, actor: Actor, now: datetime) -> None:
+    """Note that a person wants a snapshot; raise `NotPermitted` if they may not."""
+    require(actor, Permission.SNAPSHOT)
+    with transaction.atomic():
+        want_snapshot(account, now=now)
+        audit.record(
+            "snapshot.asked",
+            f"{actor.name} asked for a snapshot of {account.slug}",
+            actor=actor,
+            at=now,
+            account=account,
+        )
+
+
+def want_snapshot(account: ExchangeAccount, *, now: datetime) -> None:
     """Note that a snapshot is due; the scheduler sees to it."""
     ExchangeAccount.objects.filter(pk=account.pk).update(snapshot_due_at=now)
 

@@ -13,7 +13,7 @@ from positions.services import halts
 from positions.services.actors import Actor
 from positions.services.permissions import NotPermitted, Permission, has, require
 from positions.services.plans import PlanRefused, is_author, locked_plan, step
-from positions.services.snapshots import ask_for_snapshot
+from positions.services.snapshots import want_snapshot
 from positions.services.transitions import LostClaim, deny_unsent, move_plan
 
 SCHEDULER = Actor.service("scheduler")
@@ -55,7 +55,7 @@ def halt_plan(plan: CleanupPlan, *, actor: Actor, now: datetime, note: str = "")
         deny_unsent(
             halted, Reason.PLAN_HALTED, f"{actor.name} halted the plan.", actor=actor, now=now
         )
-        ask_for_snapshot(halted.account, now=now)
+        want_snapshot(halted.account, now=now)
     return halted
 
 
@@ -133,4 +133,4 @@ def finish_if_done(plan: CleanupPlan, *, now: datetime) -> None:
             data={"filled": filled},
             status_note="",
         )
-        ask_for_snapshot(fresh.account, now=now)
+        want_snapshot(fresh.account, now=now)

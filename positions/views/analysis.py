@@ -19,7 +19,6 @@ from positions.selectors.accounts import AccountReading, account_reading
 from positions.selectors.analysis import Analysis
 from positions.selectors.plans import recent_plans
 from positions.services.dispatch import Due
-from positions.services.permissions import Permission, require
 from positions.services.snapshots import ask_for_snapshot
 from positions.tasks import wake
 from positions.views.chart import charts, slots_sentence, threshold_text
@@ -177,9 +176,8 @@ def _presets(asked: Asked) -> list[dict[str, Any]]:
 @page
 def take_snapshot(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask for a snapshot and wake a worker for it; the page shows that it is updating."""
-    require(actor_of(request), Permission.SNAPSHOT)
     account = account_named(slug)
-    ask_for_snapshot(account, now=timezone.now())
+    ask_for_snapshot(account, actor=actor_of(request), now=timezone.now())
     wake([Due(task="take_snapshot", pk=account.pk)])
     return redirect("positions:account_detail", slug=slug)
 
