@@ -1,9 +1,12 @@
 """Give the tests a state folder of their own, so that they never touch a running system's."""
 
+import importlib
 import os
 import tempfile
 from pathlib import Path
 
+import pytest
+from django.apps import apps
 from django.conf import settings
 
 _state = Path(tempfile.mkdtemp(prefix="dust-admin-tests-"))
@@ -18,3 +21,17 @@ settings.STORAGES["staticfiles"]["BACKEND"] = (
     "django.contrib.staticfiles.storage.StaticFilesStorage"
 )
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _groups(request: pytest.FixtureRequest) -> None:
+    """Make the groups again after a test that flushed what the migrations had written."""
+    from django.contrib.auth.models import Group  # needs the applications to be loaded
+
+    database = {"db", "transactional_db"} & set(request.fixturenames)
+    if not database and request.node.get_closest_marker("django_db") is None:
+        return
+    request.getfixturevalue("_django_db_helper")
+    migration = importlib.import_module("positions.migrations.0002_groups")
+    if not Group.objects.exists():
+        migration.make_groups(apps, None)

@@ -164,7 +164,7 @@ class World:
         self.clock.ahead += timedelta(seconds=seconds)
         self.skew_ms += int(seconds * 1000)
         self.exchange.control("POST", "clock", {"skew_ms": self.skew_ms})
-        self.port.forget_clock()
+        self.port._client.forget_clock()
 
     def free_pace(self) -> None:
         """Let Valkey remember that no order was sent for long, so that the first one may leave."""

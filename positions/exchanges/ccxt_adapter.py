@@ -25,7 +25,8 @@ from positions.exchanges.ccxt_answers import (
     ticker_of,
     trade_of,
 )
-from positions.exchanges.ccxt_client import Absent, Connection, PacedClient, bare_client
+from positions.exchanges.ccxt_client import Absent, PacedClient, bare_client
+from positions.exchanges.connection import Connection
 from positions.exchanges.market_cache import MARKETS, Loaded
 from positions.exchanges.pacing import Pacer
 from positions.exchanges.port import (
@@ -160,10 +161,6 @@ class CcxtExchange:
         """Return the exchange's clock as last compared; compare it now if it never was."""
         return self._client.now_ms()
 
-    def forget_clock(self) -> None:
-        """Compare clocks anew before the next signed request."""
-        self._client.forget_clock()
-
     def key_rights(self) -> KeyRights:
         """Return what the key may do; all None where no call for it is known."""
         method = self.profile.key_rights_method
@@ -188,8 +185,10 @@ class CcxtExchange:
         published = published_limits(self._loaded.published if self._loaded else {}, "ORDERS")
         return published or list(self.profile.order_limits)
 
-    def sell(self, request: SellRequest) -> Outcome:
+    def sell(self, request: SellRequest, *, may_leave: Callable[[], bool]) -> Outcome:
         """Place the order, signed with its stored moment; raise the error tree otherwise.
+
+        `may_leave` is asked right before the request, after every wait; no means `NoLeave`.
 
         The order's turn was reserved by the caller; only its weight is paced here.
         """
@@ -205,6 +204,7 @@ class CcxtExchange:
                 {"clientOrderId": request.client_order_id},
             ),
             signed_at_ms=request.signed_at_ms,
+            may_leave=may_leave,
         )
         outcome = self._checked(answer, request.client_order_id, request.symbol)
         if self.profile.answer_carries_fills and not outcome.trades_are_complete:

@@ -97,7 +97,13 @@ def outcome_of(answer: Any) -> Outcome | None:
     order_id, state = str(answer.get("id") or ""), _STATES.get(str(answer.get("status")))
     if not order_id.isascii() or not order_id.replace("-", "").isalnum() or state is None:
         return None
-    filled = amount_of(answer.get("filled"))
+    if answer.get("filled") is None:
+        return None  # nothing said about what was sold is not "nothing was sold"
+    filled, notional = amount_of(answer["filled"]), amount_of(answer.get("cost"))
+    if (state is OrderState.FILLED or notional > 0) and filled == 0:
+        return None
+    if filled > 0 and notional <= 0:
+        return None
     placed_at_ms = answer.get("timestamp")
     if state is OrderState.ACCEPTED and filled > 0:
         state = OrderState.PARTIALLY_FILLED
@@ -105,7 +111,7 @@ def outcome_of(answer: Any) -> Outcome | None:
         state=state,
         exchange_order_id=order_id,
         filled_quantity=filled,
-        notional=amount_of(answer.get("cost")),
+        notional=notional,
         trades=[trade_of(item, placed_at_ms=placed_at_ms) for item in answer.get("trades") or []],
         placed_at_ms=placed_at_ms,
     )

@@ -9,18 +9,19 @@ import decimal
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import ccxt
 
 from positions.domain.pacing import Limit
+from positions.exchanges.connection import Connection
 from positions.exchanges.outcomes import meaning, scrubbed
 from positions.exchanges.pacing import Pacer
 from positions.exchanges.port import (
     BadConfiguration,
     ClockRefused,
     ExchangeError,
+    NoLeave,
     PacerUnavailable,
     RateLimited,
 )
@@ -33,23 +34,6 @@ log = logging.getLogger(__name__)
 
 class Absent(Exception):
     """The exchange says that there is no such order."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """How to reach one account. It holds no secrets."""
-
-    exchange: str
-    environment: str
-    base_url: str
-    key_fingerprint: str
-    signature_window_ms: int
-    timeout_ms: int = 10_000
-
-    @property
-    def place(self) -> str:
-        """Return what markets and address limits are shared by."""
-        return f"{self.exchange} {self.base_url}"
 
 
 def bare_client(connection: Connection, profile: Profile) -> Any:
@@ -110,9 +94,11 @@ class PacedClient:
         self, connection: Connection, profile: Profile, *, keys: Mapping[str, str], pacer: Pacer
     ) -> None:
         """Check that the address may be reached; send nothing yet."""
-        check_reach(environment=connection.environment, base_url=connection.base_url)
         if connection.exchange not in ccxt.exchanges:
-            raise BadConfiguration(f"There is no exchange '{connection.exchange}'.")
+            raise BadConfiguration(
+                f"There is no exchange '{connection.exchange[:40]}'; use its ccxt id."
+            )
+        check_reach(environment=connection.environment, base_url=connection.base_url)
         self.ccxt = _signing_client(connection, profile, keys)
         self.pacer = pacer
         self.weight_limit: Limit = profile.weight_limit
@@ -132,9 +118,16 @@ class PacedClient:
         """Tell whether the last answer was a page instead of data."""
         return str(self.ccxt.last_http_response or "").lstrip().startswith("<")
 
-    def send(self, call: str, request: Callable[[], T]) -> T:
-        """Wait for the request's turn, send it, and raise the port's error tree if it fails."""
+    def send(
+        self, call: str, request: Callable[[], T], *, may_leave: Callable[[], bool] | None = None
+    ) -> T:
+        """Wait for the request's turn, send it, and raise the port's error tree if it fails.
+
+        `may_leave` is asked last, after every wait; `NoLeave` is raised if it says no.
+        """
         self.pacer.take_weight(self._profile.weights.get(call, 1), limit=self.weight_limit)
+        if may_leave is not None and not may_leave():
+            raise NoLeave("It may not be sent any more. Nothing was sent.")
         # What an earlier request left would be read as this one's answer.
         self.ccxt.last_http_response = None
         self.ccxt.last_response_headers = None
@@ -151,13 +144,18 @@ class PacedClient:
             self._note_headers()
 
     def send_signed(
-        self, call: str, request: Callable[[], T], *, signed_at_ms: int | None = None
+        self,
+        call: str,
+        request: Callable[[], T],
+        *,
+        signed_at_ms: int | None = None,
+        may_leave: Callable[[], bool] | None = None,
     ) -> T:
         """Send a signed request, dated now on the exchange's clock or at a stored moment."""
         moment = self.now_ms() if signed_at_ms is None else signed_at_ms
         # While waiting for its turn a request dated now would grow old: its date is read late.
         self.ccxt.nonce = self.now_ms if signed_at_ms is None else lambda: moment
-        return self.send(call, request)
+        return self.send(call, request, may_leave=may_leave)
 
     def compare_clocks(self) -> int:
         """Ask for the exchange's clock and return it, milliseconds since the epoch."""

@@ -7,13 +7,14 @@ ExchangeError            nothing below was understood further
 ├── KeyRefused           the exchange does not accept the key, or the key lacks a right
 ├── RequestRefused       the exchange understood and said no
 ├── PacerUnavailable     the shared rate limiter does not answer: nothing is sent without it
+├── NoLeave              our own last check said no; nothing was sent
 ├── BadConfiguration     the account can't be used as it is configured
 └── AnswerUnknown        sent, and nobody knows what became of it
 
 For an order, the first three mean *not placed*, the next two *rejected*, the last *unknown*.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -21,6 +22,7 @@ from typing import Protocol
 from positions.domain.balances import Balance
 from positions.domain.markets import Market, Ticker
 from positions.domain.orders import Outcome
+from positions.domain.pacing import Limit
 
 
 class ExchangeError(Exception):
@@ -84,6 +86,12 @@ class BadConfiguration(ExchangeError):
     code = "CONFIGURATION"
 
 
+class NoLeave(ExchangeError):
+    """Our own last check said no; nothing was sent."""
+
+    code = "NO_LEAVE"
+
+
 class AnswerUnknown(ExchangeError):
     """The request was sent and no answer makes sense. Look it up; never send it again."""
 
@@ -109,8 +117,41 @@ class SellRequest:
     signed_at_ms: int  # on the exchange's clock; the request is signed with exactly this moment
 
 
+class Pace(Protocol):
+    """When the next order of an API key may leave, whoever sends it."""
+
+    def take_order(self, limits: list[Limit], *, lead: Decimal, latest: Decimal) -> Decimal | None:
+        """Reserve the next order's moment: seconds from now; None if that is after `latest`."""
+
+    def prime(self, limits: list[Limit]) -> None:
+        """Start the count of a lost window now, so that it is over when an order comes."""
+
+
 class ExchangePort(Protocol):
     """One account at one exchange. Every call is one request, paced, and may raise the tree."""
+
+    @property
+    def signature_window_ms(self) -> int:
+        """Return how long the exchange may accept a request after it was signed."""
+
+    @property
+    def pacer(self) -> Pace:
+        """Return the limiter that all workers share."""
+
+    @property
+    def requests(self) -> int:
+        """Return how many requests were sent."""
+
+    @property
+    def last_answer(self) -> str:
+        """Return the exchange's last words, without secrets and shortened."""
+
+    @property
+    def order_limits(self) -> list[Limit]:
+        """Return the order limits in force: what the exchange publishes, else the profile's."""
+
+    def now_ms(self) -> int:
+        """Return the exchange's clock as last compared; compare it now if it never was."""
 
     def markets(self) -> Mapping[str, Market]:
         """Return the spot markets by symbol, from a cache shared by all processes."""
@@ -130,8 +171,11 @@ class ExchangePort(Protocol):
     def key_rights(self) -> KeyRights:
         """Return what the key may do."""
 
-    def sell(self, request: SellRequest) -> Outcome:
-        """Place the order and return what the exchange says became of it."""
+    def sell(self, request: SellRequest, *, may_leave: Callable[[], bool]) -> Outcome:
+        """Place the order and return what the exchange says became of it.
+
+        `may_leave` is asked right before the request leaves; `NoLeave` is raised if it says no.
+        """
 
     def find_order(self, *, client_order_id: str, symbol: str) -> Outcome | None:
         """Return the order with its trades, or None if the exchange says there is none."""

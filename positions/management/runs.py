@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from positions import tasks
-from positions.domain.orders import OPEN, OrderState
+from positions.domain.orders import OPEN
 from positions.domain.plans import PlanState
 from positions.management.command import wrong_use
 from positions.models import CleanupPlan, CloseOrder, SnapshotStatus
@@ -123,10 +123,7 @@ def _told(
 
 
 def _is_over(view: PlanView) -> bool:
-    return all(
-        order.state not in OPEN or (order.state is OrderState.UNKNOWN and order.waits_for_person)
-        for order in view.orders
-    )
+    return all(order.state not in OPEN or order.waits_for_person for order in view.orders)
 
 
 def close_books_here(plan: CleanupPlan, *, actor: Actor) -> None:

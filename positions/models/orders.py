@@ -51,7 +51,7 @@ class CloseOrder(models.Model):
     # Looking for an order whose answer is unknown
     unknown_since = models.DateTimeField(null=True)
     lookups = models.PositiveIntegerField(default=0)
-    absent_lookups = models.PositiveIntegerField(default=0, help_text="After its validity ended.")
+    absent_since = models.DateTimeField(null=True, help_text="First not found after its validity.")
     waits_for_person = models.BooleanField(default=False)
     change = models.PositiveBigIntegerField(default=0, help_text="Counts up per plan; a cursor.")
     updated_at = models.DateTimeField()

@@ -4,14 +4,11 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-import ccxt
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from positions.domain.policies import DEFAULT_CASH_ASSETS
-from positions.exchanges.ccxt_adapter import CcxtExchange
-from positions.exchanges.port import BadConfiguration
-from positions.exchanges.transport import check_reach
+from positions.exchanges.port import BadConfiguration, ExchangePort
 from positions.models import Environment, ExchangeAccount
 from positions.services import audit, keys, policies
 from positions.services.actors import Actor
@@ -67,7 +64,6 @@ def connect_account(
     )
     _check_unused(account)
     try:
-        check_reach(environment=account.environment, base_url=account.base_url)
         exchange = open_exchange(account, policies.DEFAULTS)
         keys.check_rights(exchange)
         _check_quote(account, exchange)
@@ -96,8 +92,6 @@ def _check_names(new: NewAccount) -> None:
         raise BadAccount(
             "The account's name may have lower-case letters, digits and hyphens, 60 at most."
         )
-    if new.exchange not in ccxt.exchanges:
-        raise BadAccount(f"There is no exchange '{new.exchange[:40]}'; use its ccxt id.")
     if new.environment not in Environment.values:
         raise BadAccount(f"The environment is one of {', '.join(Environment.values)}.")
     if new.quote not in DEFAULT_CASH_ASSETS:
@@ -124,7 +118,7 @@ def _check_unused(account: ExchangeAccount) -> None:
         raise BadAccount(f"This API key is in use by the account '{same.slug}' already.")
 
 
-def _check_quote(account: ExchangeAccount, exchange: CcxtExchange) -> None:
+def _check_quote(account: ExchangeAccount, exchange: ExchangePort) -> None:
     markets = exchange.markets()
     if not any(market.quote == account.quote for market in markets.values()):
         raise BadConfiguration(f"{account.exchange_name} has no market against {account.quote}.")

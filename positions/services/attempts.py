@@ -14,13 +14,14 @@ from positions.domain.orders import OrderState
 from positions.domain.pacing import Limit
 from positions.domain.plans import PlanState
 from positions.domain.verdicts import Reason
-from positions.exchanges.ccxt_adapter import CcxtExchange
 from positions.exchanges.pacing import LONGEST_PACED_WINDOW
 from positions.exchanges.port import (
     BadConfiguration,
     ClockRefused,
     ExchangeError,
+    ExchangePort,
     KeyRefused,
+    NoLeave,
     PacerUnavailable,
     RateLimited,
     RequestRefused,
@@ -50,6 +51,7 @@ class Turn:
 
     wait: Decimal  # seconds from when it was reserved
     signed_at_ms: int  # the same moment on the exchange's clock
+    look_ends_at: datetime  # until then what was checked may be relied on
 
 
 def release(order: CloseOrder, *, due_at: datetime) -> None:
@@ -75,12 +77,12 @@ def _day_is_used_up(order: CloseOrder, limits: list[Limit], *, now: datetime) ->
 
 
 def commit(
-    order: CloseOrder, *, quantity: Decimal, turn: Turn, exchange: CcxtExchange, now: datetime
+    order: CloseOrder, *, quantity: Decimal, turn: Turn, exchange: ExchangePort, now: datetime
 ) -> Attempt | None:
     """Commit order, attempt and signing time before anything is sent; None if it may not be."""
     try:
         with transaction.atomic():
-            plan = CleanupPlan.objects.select_for_update().get(pk=order.plan_id)
+            plan = CleanupPlan.objects.select_for_update(no_key=True).get(pk=order.plan_id)
             if plan.state is not PlanState.RUNNING or halts.why_nothing_may_leave(order.account):
                 release(order, due_at=now + LATER)
                 return None
@@ -125,14 +127,19 @@ def may_leave(order: CloseOrder, attempt: Attempt, *, turn: Turn, clock: Clock) 
     """Ask for leave right before sending: the claim, the plan, the switches and the clock."""
     with transaction.atomic():
         now = clock()
-        late = now - attempt.created_at > LATEST + timedelta(seconds=float(turn.wait))
-        plan = CleanupPlan.objects.select_for_update().get(pk=order.plan_id)
+        late = (
+            now - attempt.created_at > LATEST + timedelta(seconds=float(turn.wait))
+            or now > turn.look_ends_at
+        )
+        plan = CleanupPlan.objects.select_for_update(no_key=True).get(pk=order.plan_id)
         stopped = plan.state is not PlanState.RUNNING or bool(
             halts.why_nothing_may_leave(order.account)
         )
+        # Writing takes the row: whoever recovers the order at this moment waits, and then finds the
+        # lease renewed; or was first, and this finds the token gone.
         mine = CloseOrder.objects.filter(
             pk=order.pk, status=OrderState.SUBMITTING, claim_token=order.claim_token
-        ).exists()
+        ).update(claimed_until=now + CLAIM, due_at=now + CLAIM)
         if mine and not late and not stopped:
             attempt.sent_at = now
             attempt.save(update_fields=["sent_at"])
@@ -144,29 +151,56 @@ def may_leave(order: CloseOrder, attempt: Attempt, *, turn: Turn, clock: Clock) 
         if not mine:
             return False
         why = "stopped before it left" if stopped else "too late for its turn"
-        _back_to_planned(order, f"{order.asset}: {why}; nothing was sent", due_at=now, now=now)
-        if plan.state is PlanState.HALTED:
-            deny(order, Reason.PLAN_HALTED, "Halted before it was sent.", actor=WORKER, now=now)
+        back_to_planned(order, f"{order.asset}: {why}; nothing was sent", due_at=now, now=now)
     return False
 
 
-def _back_to_planned(order: CloseOrder, summary: str, *, due_at: datetime, now: datetime) -> None:
+def back_to_planned(
+    order: CloseOrder,
+    summary: str,
+    *,
+    due_at: datetime,
+    now: datetime,
+    actor: Actor = WORKER,
+) -> None:
+    """Return an order that was certainly not placed to its plan; must run in a transaction.
+
+    A plan that has ended takes nothing back, and an order that was sent often enough is given up.
+    """
+    # The plan before the chain, as everybody locks.
+    plan = CleanupPlan.objects.select_for_update(no_key=True).get(pk=order.plan_id)
     move_order(
         order,
         OrderState.PLANNED,
         kind="order.not_placed",
         summary=summary,
-        actor=WORKER,
+        actor=actor,
         now=now,
         message="",
+        unknown_since=None,
+        waits_for_person=False,
         claim_token="",
         claimed_until=None,
         due_at=due_at,
     )
+    if not plan.is_live:
+        deny(order, Reason.PLAN_HALTED, "The plan had ended.", actor=actor, now=now)
+        return
+    sent = order.attempts.filter(sent_at__isnull=False).count()
+    if sent >= MOST_ATTEMPTS:
+        deny(
+            order,
+            Reason.UNREACHABLE,
+            f"It was sent {sent} times and never placed.",
+            actor=actor,
+            now=now,
+        )
 
 
-def send(order: CloseOrder, attempt: Attempt, *, exchange: CcxtExchange, clock: Clock) -> None:
-    """Send the request and record what became of it."""
+def send(
+    order: CloseOrder, attempt: Attempt, *, turn: Turn, exchange: ExchangePort, clock: Clock
+) -> None:
+    """Send the request, if it may leave at that very moment, and record what became of it."""
     if in_transaction():
         raise RuntimeError("Nothing is sent to an exchange inside a transaction.")
     request = SellRequest(
@@ -176,7 +210,11 @@ def send(order: CloseOrder, attempt: Attempt, *, exchange: CcxtExchange, clock: 
         signed_at_ms=attempt.signed_at_ms,
     )
     try:
-        outcome = exchange.sell(request)
+        outcome = exchange.sell(
+            request, may_leave=lambda: may_leave(order, attempt, turn=turn, clock=clock)
+        )
+    except NoLeave:
+        return
     except ExchangeError as error:
         _record_failure(order, attempt, error, exchange=exchange, clock=clock)
         return
@@ -209,7 +247,7 @@ def _record_failure(
     attempt: Attempt,
     error: ExchangeError,
     *,
-    exchange: CcxtExchange,
+    exchange: ExchangePort,
     clock: Clock,
 ) -> None:
     now = clock()
@@ -237,28 +275,16 @@ def _record_failure(
     except LostClaim:
         _late_answer(order, attempt, text, now=now)
         return
-    if isinstance(error, ClockRefused):
-        exchange.forget_clock()
     if isinstance(error, KeyRefused):
         pause_for_a_person(order.plan, str(error), now=now)
 
 
 def _try_again(order: CloseOrder, attempt: Attempt, error: ExchangeError, *, now: datetime) -> None:
-    """Plan the next attempt of an order that was certainly not placed, or give it up."""
+    """Plan the next attempt of an order that was certainly not placed."""
     wait = timedelta(seconds=2 ** min(attempt.number, 5))
     if isinstance(error, RateLimited):
         wait = max(wait, timedelta(seconds=float(error.retry_after)))
-    _back_to_planned(
-        order, f"{order.asset}: {error} Nothing was placed", due_at=now + wait, now=now
-    )
-    if attempt.number >= MOST_ATTEMPTS:
-        deny(
-            order,
-            Reason.UNREACHABLE,
-            f"{MOST_ATTEMPTS} attempts were not placed. {error}",
-            actor=WORKER,
-            now=now,
-        )
+    back_to_planned(order, f"{order.asset}: {error} Nothing was placed", due_at=now + wait, now=now)
 
 
 def become_unknown(order: CloseOrder, sentence: str, *, now: datetime) -> None:
@@ -274,7 +300,7 @@ def become_unknown(order: CloseOrder, sentence: str, *, now: datetime) -> None:
         message=f"{sentence} It is looked for by its id; nothing is sent again."[:300],
         unknown_since=now,
         lookups=0,
-        absent_lookups=0,
+        absent_since=None,
         claim_token="",
         claimed_until=None,
         due_at=now + FIRST_LOOK_UP,

@@ -73,7 +73,7 @@ def _scope(account: ExchangeAccount | None) -> str:
 
 def _locked_end(account: ExchangeAccount | None) -> AuditChain:
     AuditChain.objects.get_or_create(scope=_scope(account))
-    return AuditChain.objects.select_for_update().get(scope=_scope(account))
+    return AuditChain.objects.select_for_update(no_key=True).get(scope=_scope(account))
 
 
 def _plain(value: Any) -> Any:

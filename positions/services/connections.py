@@ -7,8 +7,8 @@ import redis
 from django.conf import settings
 
 from positions.domain.policies import Policy
-from positions.exchanges.ccxt_adapter import CcxtExchange, exchange_for
-from positions.exchanges.ccxt_client import Connection
+from positions.exchanges.connection import Connection
+from positions.exchanges.port import ExchangePort
 from positions.models import ExchangeAccount
 from positions.services.credentials import decrypted
 
@@ -19,8 +19,10 @@ def redis_client() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
 
 
-def open_exchange(account: ExchangeAccount, policy: Policy) -> CcxtExchange:
+def open_exchange(account: ExchangeAccount, policy: Policy) -> ExchangePort:
     """Return this thread's port to the account's exchange; nothing is sent yet."""
+    # ccxt takes more than a second and 50 MB: processes that only show pages never load it.
+    from positions.exchanges.ccxt_adapter import exchange_for
 
     def keys() -> Mapping[str, str]:
         credentials = decrypted(account)

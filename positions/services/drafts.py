@@ -29,7 +29,7 @@ def draft_plan(
     """
     require(actor, Permission.DRAFT)
     with transaction.atomic():
-        locked = ExchangeAccount.objects.select_for_update().get(pk=account.pk)
+        locked = ExchangeAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
         policy = policies.in_force(locked)
         rules = policy.as_domain()
         snapshot = _fresh_snapshot(locked, policy, now=now)

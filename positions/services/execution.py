@@ -7,8 +7,9 @@ The steps of `run_order`, each of which may be the last:
 3. look the order up if an earlier attempt was made: nothing is resent on a guess;
 4. reserve a moment in the pace that all workers share;
 5. commit the attempt with the time it is signed with (PLANNED -> SUBMITTING);
-6. wait for the moment and ask for leave: our claim, no pause, no halt, not too late;
-7. send, outside any transaction;
+6. wait for the moment;
+7. send, outside any transaction, after asking for leave as the very last step before the request:
+   our claim, no pause, no halt, not too late, nothing checked too long ago;
 8. record the answer; no answer that makes sense is UNKNOWN, which is asked for, never resent.
 """
 
@@ -26,16 +27,16 @@ from positions.domain.checks import Denied, last_check
 from positions.domain.orders import OrderState
 from positions.domain.plans import PlanState
 from positions.domain.verdicts import Reason
-from positions.exchanges.ccxt_adapter import CcxtExchange
 from positions.exchanges.port import (
     BadConfiguration,
     ExchangeError,
+    ExchangePort,
     KeyRefused,
     RateLimited,
 )
 from positions.models import CloseOrder
 from positions.services import policies
-from positions.services.attempts import CLAIM, WORKER, Turn, commit, may_leave, release, send
+from positions.services.attempts import CLAIM, WORKER, Turn, commit, release, send
 from positions.services.connections import open_exchange
 from positions.services.credentials import CredentialsUnreadable
 from positions.services.evidence import apply_outcome
@@ -61,19 +62,19 @@ def run_order(order_pk: int, *, clock: Clock, pause: Callable[[float], None] = t
         ready = _checked(order, exchange, clock=clock)
         if ready is None:
             return
-        turn = _reserved(order, exchange)
+        quantity, look_ends_at = ready
+        turn = _reserved(order, exchange, look_ends_at=look_ends_at)
     except (ExchangeError, CredentialsUnreadable) as error:
         _wait_after(order, error, clock=clock)
         return
     if turn is None:
         release(order, due_at=clock() + timedelta(seconds=float(LONGEST_TURN) / 2))
         return
-    attempt = commit(order, quantity=ready, turn=turn, exchange=exchange, now=clock())
+    attempt = commit(order, quantity=quantity, turn=turn, exchange=exchange, now=clock())
     if attempt is None:
         return
     pause(float(turn.wait))
-    if may_leave(order, attempt, turn=turn, clock=clock):
-        send(order, attempt, exchange=exchange, clock=clock)
+    send(order, attempt, turn=turn, exchange=exchange, clock=clock)
     finish_if_done(order.plan, now=clock())
 
 
@@ -97,13 +98,16 @@ def _with_plan(order_pk: int) -> CloseOrder:
     ).get(pk=order_pk)
 
 
-def _checked(order: CloseOrder, exchange: CcxtExchange, *, clock: Clock) -> Decimal | None:
-    """Return the quantity that may be sold now; None if the order went somewhere else."""
+def _checked(
+    order: CloseOrder, exchange: ExchangePort, *, clock: Clock
+) -> tuple[Decimal, datetime] | None:
+    """Return the quantity that may be sold and until when; None if the order went elsewhere."""
     if order.attempts.exists() and _was_placed(order, exchange, clock=clock):
         return None
     # Both the guards in force now and those the plan was approved under: the stricter wins.
     policy, approved = policies.in_force(order.account).as_domain(), order.plan.policy.as_domain()
-    freshest = max(1, min(policy.check_max_age, approved.check_max_age) - int(LONGEST_TURN))
+    oldest = min(policy.check_max_age, approved.check_max_age)
+    freshest = max(1, oldest - int(LONGEST_TURN))
     look = recent_look(
         order.account,
         exchange,
@@ -118,14 +122,14 @@ def _checked(order: CloseOrder, exchange: CcxtExchange, *, clock: Clock) -> Deci
             look.of(order.asset, quote=order.quote, exchange=exchange),
             asset=order.asset,
             planned=quantity,
-            threshold=order.plan.threshold,
+            threshold=min(order.plan.threshold, guards.max_threshold),
             policy=guards,
         )
         if isinstance(verdict, Denied):
             _denied(order, verdict.reason, verdict.message, now=clock())
             return None
         quantity = verdict.quantity
-    return quantity
+    return quantity, look.asked_at + timedelta(seconds=oldest)
 
 
 def _denied(order: CloseOrder, reason: Reason, message: str, *, now: datetime) -> None:
@@ -137,7 +141,7 @@ def _denied(order: CloseOrder, reason: Reason, message: str, *, now: datetime) -
     finish_if_done(order.plan, now=now)
 
 
-def _was_placed(order: CloseOrder, exchange: CcxtExchange, *, clock: Clock) -> bool:
+def _was_placed(order: CloseOrder, exchange: ExchangePort, *, clock: Clock) -> bool:
     """Look an order up before it is sent again; record it if the exchange has it after all."""
     found = exchange.find_order(client_order_id=order.client_order_id, symbol=order.symbol)
     if found is None:
@@ -160,14 +164,14 @@ def _was_placed(order: CloseOrder, exchange: CcxtExchange, *, clock: Clock) -> b
     return True
 
 
-def _reserved(order: CloseOrder, exchange: CcxtExchange) -> Turn | None:
+def _reserved(order: CloseOrder, exchange: ExchangePort, *, look_ends_at: datetime) -> Turn | None:
     if in_transaction():
         raise RuntimeError("Nothing may wait for an exchange inside a transaction.")
     now_ms = exchange.now_ms()
     wait = exchange.pacer.take_order(exchange.order_limits, lead=LEAD, latest=LONGEST_TURN)
     if wait is None:
         return None
-    return Turn(wait=wait, signed_at_ms=now_ms + int(wait * 1000))
+    return Turn(wait=wait, signed_at_ms=now_ms + int(wait * 1000), look_ends_at=look_ends_at)
 
 
 def _wait_after(

@@ -4,8 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from positions.exchanges.ccxt_adapter import CcxtExchange
-from positions.exchanges.port import BadConfiguration
+from positions.exchanges.port import BadConfiguration, ExchangePort
 from positions.models import ExchangeAccount
 from positions.services import audit
 from positions.services.actors import Actor
@@ -13,7 +12,7 @@ from positions.services.actors import Actor
 EVERY = timedelta(days=1)
 
 
-def check_rights(exchange: CcxtExchange) -> None:
+def check_rights(exchange: ExchangePort) -> None:
     """Raise `BadConfiguration` if the key may do too much or too little.
 
     Where the exchange does not tell, one reading of the balances shows at least that it reads.
@@ -29,7 +28,7 @@ def check_rights(exchange: CcxtExchange) -> None:
         exchange.balances()
 
 
-def check_again(account: ExchangeAccount, exchange: CcxtExchange, *, now: datetime) -> None:
+def check_again(account: ExchangeAccount, exchange: ExchangePort, *, now: datetime) -> None:
     """Check a key whose last check is a day old; disable the account if its rights are wrong.
 
     Raises `BadConfiguration` then, so that the reading fails with the reason.

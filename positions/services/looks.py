@@ -19,8 +19,7 @@ from positions.domain.orders import OrderState
 from positions.domain.plans import PlanState
 from positions.domain.policies import Policy
 from positions.domain.valuation import PriceList
-from positions.exchanges.ccxt_adapter import CcxtExchange
-from positions.exchanges.port import PacerUnavailable
+from positions.exchanges.port import AnswerUnknown, ExchangePort, PacerUnavailable
 from positions.models import CloseOrder, ExchangeAccount, Snapshot
 from positions.services.connections import redis_client
 from positions.services.snapshots import Clock
@@ -39,7 +38,7 @@ class AccountLook:
     tickers: dict[str, Ticker]
     prices_usd: dict[str, Decimal]
 
-    def of(self, asset: str, *, quote: str, exchange: CcxtExchange) -> Look:
+    def of(self, asset: str, *, quote: str, exchange: ExchangePort) -> Look:
         """Return what concerns one asset."""
         free, locked = self.balances.get(asset, (ZERO, ZERO))
         symbol = f"{asset}/{quote}"
@@ -55,7 +54,7 @@ class AccountLook:
 
 def recent_look(
     account: ExchangeAccount,
-    exchange: CcxtExchange,
+    exchange: ExchangePort,
     *,
     policy: Policy,
     symbol: str,
@@ -74,23 +73,19 @@ def recent_look(
             if found is not None:
                 return found
             look = _taken(account, exchange, policy=policy, symbol=symbol, clock=clock)
+            if clock() - look.asked_at > max_age:
+                raise AnswerUnknown(
+                    f"{account.exchange_name} answered too slowly: what it said is too old to rely "
+                    "on. Nothing was sent."
+                )
             client.set(key, _packed(look), px=max(1, int(max_age.total_seconds() * 1000)))
             return look
     except redis.RedisError:
         raise PacerUnavailable("Redis does not answer. Nothing was sent.") from None
 
 
-def forget_look(account: ExchangeAccount) -> None:
-    """Throw the shared look away: something was found to differ from it."""
-    key = f"dustadmin:look:{account.pk}:{account.key_fingerprint[:16]}"
-    try:
-        redis_client().delete(key)
-    except redis.RedisError:
-        raise PacerUnavailable("Redis does not answer. Nothing was sent.") from None
-
-
 def _taken(
-    account: ExchangeAccount, exchange: CcxtExchange, *, policy: Policy, symbol: str, clock: Clock
+    account: ExchangeAccount, exchange: ExchangePort, *, policy: Policy, symbol: str, clock: Clock
 ) -> AccountLook:
     markets = exchange.markets()
     asked_at = clock()
@@ -172,6 +167,12 @@ def _young(packed: Any, *, max_age: timedelta, symbol: str, now: datetime) -> Ac
 
 def last_known_prices(snapshot: Snapshot) -> dict[str, Decimal]:
     """Return the snapshot's USD prices by asset: what fees in any currency are valued with."""
-    return {
-        row.asset: row.price_usd for row in snapshot.positions.all() if row.price_usd is not None
-    }
+    prices: dict[str, Decimal] = {}
+    for row in snapshot.positions.all():
+        if row.quote_price_usd is not None:
+            # The quote's price is with each row: the account need not hold any of it.
+            prices[snapshot.account.quote] = row.quote_price_usd
+    for row in snapshot.positions.all():
+        if row.price_usd is not None:
+            prices[row.asset] = row.price_usd
+    return prices

@@ -20,9 +20,9 @@ class NeedsApproval(PlanRefused):
 
 def locked_plan(plan: CleanupPlan) -> CleanupPlan:
     """Return the plan as it is now, locked until the transaction ends, account first."""
-    ExchangeAccount.objects.select_for_update().get(pk=plan.account_id)
+    ExchangeAccount.objects.select_for_update(no_key=True).get(pk=plan.account_id)
     return (
-        CleanupPlan.objects.select_for_update(of=("self",))
+        CleanupPlan.objects.select_for_update(of=("self",), no_key=True)
         .select_related("account", "policy__account", "snapshot")
         .get(pk=plan.pk)
     )

@@ -91,7 +91,7 @@ def change(
     require(actor, needed)
     with transaction.atomic():
         # The account's row is the queue: two changes at once become two versions, not a conflict.
-        ExchangeAccount.objects.select_for_update().get(pk=account.pk)
+        ExchangeAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
         current = in_force(account)
         before = current.as_domain()
         values = {item.name: getattr(before, item.name) for item in fields(Policy)}
@@ -185,6 +185,6 @@ def _listed(
     if len(codes) != 1:
         raise BadPolicy({name: "Name one asset."})
     with transaction.atomic():
-        ExchangeAccount.objects.select_for_update().get(pk=account.pk)
+        ExchangeAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
         listed = frozenset(getattr(in_force(account), name))
         return change(account, {name: listed | codes}, actor=actor, now=now, note=reason.strip())

@@ -11,30 +11,28 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from positions.domain.orders import IN_FLIGHT, OrderState, Outcome
-from positions.domain.plans import PlanState
-from positions.domain.verdicts import Reason
+from positions.domain.orders import IN_FLIGHT, OrderState
 from positions.exchanges.port import ExchangeError
 from positions.models import AnswerClass, Attempt, CloseOrder
 from positions.services.actors import Actor
-from positions.services.attempts import become_unknown
+from positions.services.attempts import back_to_planned, become_unknown
 from positions.services.connections import open_exchange
 from positions.services.credentials import CredentialsUnreadable
 from positions.services.evidence import apply_outcome, next_pause
 from positions.services.snapshots import Clock
 from positions.services.stops import finish_if_done
-from positions.services.transitions import LostClaim, deny, move_order, note_order
+from positions.services.transitions import LostClaim, note_order
 
 RECONCILER = Actor.service("reconciliation")
 CLAIM = timedelta(seconds=45)
 # After the signature's validity: clocks inside an exchange may differ a little.
 MARGIN_MS = 1_000
-# Between the look-ups that prove an absence, and how many it takes.
+# Between the two look-ups that prove an absence.
 APART = timedelta(seconds=2)
-PROOFS = 2
 # After this long beyond its validity, a person is asked to look.
 PATIENCE = timedelta(seconds=60)
 KEEP_ASKING = timedelta(seconds=60)
+JUST_AFTER = timedelta(milliseconds=100)
 
 
 def look_up_order(order_pk: int, *, clock: Clock) -> None:
@@ -68,39 +66,24 @@ def _claimed(order_pk: int, *, now: datetime) -> CloseOrder | None:
 def _recover(order: CloseOrder, *, now: datetime) -> None:
     """Take over an order whose worker vanished between its commit and the answer's."""
     with transaction.atomic():
-        attempt = order.attempts.select_for_update().latest("number")
+        attempt = order.attempts.select_for_update(no_key=True).latest("number")
         if attempt.sent_at is None:
             # It had no leave to send, and can't get one: its token is gone.
             attempt.answer, attempt.answered_at = AnswerClass.NOT_PLACED, now
             attempt.answer_code = "NOT_SENT"
             attempt.save(update_fields=["answer", "answered_at", "answer_code"])
-            _plan_again(order, f"{order.asset}: its worker ended before sending", now=now)
+            back_to_planned(
+                order,
+                f"{order.asset}: its worker ended before sending",
+                due_at=now,
+                now=now,
+                actor=RECONCILER,
+            )
             return
         if attempt.answer == AnswerClass.PENDING:
             attempt.answer, attempt.answer_code = AnswerClass.UNKNOWN, "WORKER_LOST"
             attempt.save(update_fields=["answer", "answer_code"])
         become_unknown(order, "Its worker ended before the answer was recorded.", now=now)
-
-
-def _plan_again(order: CloseOrder, summary: str, *, now: datetime) -> None:
-    """Return an order that was certainly not placed to its plan; must run in a transaction."""
-    move_order(
-        order,
-        OrderState.PLANNED,
-        kind="order.not_placed",
-        summary=summary,
-        actor=RECONCILER,
-        now=now,
-        message="",
-        unknown_since=None,
-        waits_for_person=False,
-        claim_token="",
-        claimed_until=None,
-        due_at=now,
-    )
-    order.plan.refresh_from_db(fields=["status"])
-    if order.plan.state not in {PlanState.RUNNING, PlanState.PAUSED}:
-        deny(order, Reason.PLAN_HALTED, "The plan had ended.", actor=RECONCILER, now=now)
 
 
 def _ask(order: CloseOrder, *, clock: Clock) -> None:
@@ -114,7 +97,7 @@ def _ask(order: CloseOrder, *, clock: Clock) -> None:
         return
     now = clock()
     last = order.attempts.latest("number")
-    if found is not None and _is_ours(found, order):
+    if found is not None:
         with transaction.atomic():
             apply_outcome(order, found, actor=RECONCILER, now=now)
         return
@@ -124,23 +107,19 @@ def _ask(order: CloseOrder, *, clock: Clock) -> None:
     _absent(order, last, exchange_ms=exchange_ms, now=now)
 
 
-def _is_ours(found: Outcome, order: CloseOrder) -> bool:
-    """Tell whether a found order can be the one we sent: not older than the first request."""
-    first = order.attempts.earliest("number")
-    return found.placed_at_ms is None or found.placed_at_ms >= first.signed_at_ms - MARGIN_MS
-
-
 def _absent(order: CloseOrder, attempt: Attempt, *, exchange_ms: int, now: datetime) -> None:
     """Count one look-up that found nothing; plan the order again when absence is proved."""
     over = exchange_ms > attempt.valid_until_ms + MARGIN_MS
-    proofs = order.absent_lookups + 1 if over else 0
+    first_absence = order.absent_since if over else None
     with transaction.atomic():
-        if proofs >= PROOFS:
-            _plan_again(
+        if first_absence is not None and now - first_absence >= APART:
+            back_to_planned(
                 order,
-                f"{order.asset} was not placed: its validity is over and {PROOFS} look-ups found "
-                "nothing",
+                f"{order.asset} was not placed: its validity is over and two look-ups "
+                f"{(now - first_absence).seconds} s apart found nothing",
+                due_at=now,
                 now=now,
+                actor=RECONCILER,
             )
             return
         left = max(0, attempt.valid_until_ms + MARGIN_MS - exchange_ms)
@@ -154,7 +133,7 @@ def _absent(order: CloseOrder, attempt: Attempt, *, exchange_ms: int, now: datet
             else f"Asked {order.lookups + 1} times: not found. Asking once more.",
             due_at=now + min(wait, timedelta(seconds=10)),
             now=now,
-            absent_lookups=proofs,
+            absent_since=(first_absence or now) if over else None,
         )
 
 
@@ -176,12 +155,12 @@ def _note_look_up(
     message: str,
     due_at: datetime,
     now: datetime,
-    absent_lookups: int = 0,
+    absent_since: datetime | None = None,
 ) -> None:
     """Record a look-up without a result; ask a person once it has gone on for too long."""
-    waits = order.waits_for_person or (
-        order.unknown_since is not None and now > _patience_ends(order)
-    )
+    # An accepted order that the exchange no longer lists needs a person as much as an unknown one.
+    since = order.unknown_since or now
+    waits = order.waits_for_person or now > _patience_ends(order, since)
     note_order(
         order,
         kind="order.waits_for_person" if waits and not order.waits_for_person else "order.asked",
@@ -190,22 +169,18 @@ def _note_look_up(
         now=now,
         message=(f"{message} A person has to look." if waits else message)[:300],
         lookups=order.lookups + 1,
-        absent_lookups=absent_lookups,
+        absent_since=absent_since,
         waits_for_person=waits,
+        unknown_since=since,
         claim_token="",
         claimed_until=None,
-        due_at=now + KEEP_ASKING if waits else _before_patience_ends(order, due_at, now=now),
+        due_at=now + KEEP_ASKING
+        if waits
+        else min(due_at, max(_patience_ends(order, since) + JUST_AFTER, now)),
     )
 
 
-def _before_patience_ends(order: CloseOrder, due_at: datetime, *, now: datetime) -> datetime:
-    """Return when to ask next: once more when patience ends, so that a person learns it then."""
-    if order.unknown_since is None:
-        return due_at
-    return min(due_at, max(_patience_ends(order) + timedelta(milliseconds=100), now))
-
-
-def _patience_ends(order: CloseOrder) -> datetime:
+def _patience_ends(order: CloseOrder, since: datetime) -> datetime:
     attempt = order.attempts.latest("number")
     validity = timedelta(milliseconds=attempt.valid_until_ms - attempt.signed_at_ms)
-    return (order.unknown_since or order.updated_at) + validity + PATIENCE
+    return since + validity + PATIENCE

@@ -13,8 +13,7 @@ from django.db.models import Q
 from positions.domain.balances import Balance, Holding
 from positions.domain.policies import Policy
 from positions.domain.valuation import PriceList
-from positions.exchanges.ccxt_adapter import CcxtExchange
-from positions.exchanges.port import ExchangeError
+from positions.exchanges.port import ExchangeError, ExchangePort
 from positions.models import ExchangeAccount, Position, Snapshot, SnapshotStatus
 from positions.models.fields import rank_of
 from positions.models.snapshots import HOLDING_FIELDS
@@ -114,7 +113,7 @@ def _read_and_keep(account: ExchangeAccount, *, trigger: Actor, clock: Clock) ->
 
 
 def read_account(
-    exchange: CcxtExchange, *, account: ExchangeAccount, policy: Policy, clock: Clock
+    exchange: ExchangePort, *, account: ExchangeAccount, policy: Policy, clock: Clock
 ) -> Reading:
     """Ask for balances, open orders and prices: three requests, whatever the account holds."""
     markets = exchange.markets()
@@ -193,6 +192,7 @@ def _failed(
 ) -> Snapshot:
     now = clock()
     with transaction.atomic():
+        _no_longer_wanted(account, asked_at=asked_at)
         previous = account.snapshots.first()
         snapshot = Snapshot.objects.create(
             account=account,
@@ -213,14 +213,12 @@ def _failed(
                 account=account,
                 data={"code": code},
             )
-        ExchangeAccount.objects.filter(pk=account.pk, snapshot_due_at__lte=asked_at).update(
-            snapshot_due_at=None
-        )
     return snapshot
 
 
 def _kept(account: ExchangeAccount, reading: Reading, *, trigger: Actor, now: datetime) -> Snapshot:
     with transaction.atomic():
+        _no_longer_wanted(account, asked_at=reading.asked_at)
         previous = account.snapshots.first()
         snapshot = Snapshot.objects.create(
             account=account,
@@ -250,10 +248,14 @@ def _kept(account: ExchangeAccount, reading: Reading, *, trigger: Actor, now: da
                 account=account,
                 data={"snapshot": snapshot.pk, "after_failure": recovered},
             )
-        ExchangeAccount.objects.filter(pk=account.pk, snapshot_due_at__lte=reading.asked_at).update(
-            snapshot_due_at=None
-        )
     return snapshot
+
+
+def _no_longer_wanted(account: ExchangeAccount, *, asked_at: datetime) -> None:
+    """Take back the wish that this reading answers; before the chain, as everybody locks."""
+    ExchangeAccount.objects.filter(pk=account.pk, snapshot_due_at__lte=asked_at).update(
+        snapshot_due_at=None
+    )
 
 
 def ask_for_snapshot(account: ExchangeAccount, *, actor: Actor, now: datetime) -> None:

@@ -121,7 +121,9 @@ def deny_unsent(
     plan: CleanupPlan, reason: Reason, message: str, *, actor: Actor, now: datetime
 ) -> int:
     """Close every order of the plan that was never sent; must run in a transaction."""
-    unsent = CloseOrder.objects.select_for_update().filter(plan=plan, status=OrderState.PLANNED)
+    unsent = CloseOrder.objects.select_for_update(no_key=True).filter(
+        plan=plan, status=OrderState.PLANNED
+    )
     count = 0
     for order in unsent.select_related("plan__account"):
         deny(order, reason, message, actor=actor, now=now)

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from positions.exchanges.ccxt_adapter import CcxtExchange
-from positions.exchanges.ccxt_client import Connection
+from positions.exchanges.connection import Connection
 from positions.exchanges.port import SellRequest
 from positions.services.connections import redis_client
 from positions.services.credentials import fingerprint

@@ -76,7 +76,7 @@ def test_an_answer_that_makes_no_sense_is_unknown(
 ) -> None:
     exchange.fault(kind, **spec)
     with pytest.raises(AnswerUnknown):
-        port.sell(sale(port))
+        port.sell(sale(port), may_leave=lambda: True)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_an_order_with_impossible_numbers_is_unknown(
     }
     exchange.fault("garbage_before", body=json.dumps(body))
     with pytest.raises(AnswerUnknown):
-        port.sell(request)
+        port.sell(request, may_leave=lambda: True)
 
 
 @pytest.mark.parametrize(("code", "message", "kind"), REJECTED)
@@ -116,7 +116,7 @@ def test_a_refusal_is_rejected_with_the_exchanges_code(
 ) -> None:
     exchange.fault("error", code=code, msg=message)
     with pytest.raises(kind) as refused:
-        port.sell(sale(port))
+        port.sell(sale(port), may_leave=lambda: True)
     assert type(refused.value) is kind
     assert refused.value.answer_code == str(code)
 
@@ -124,7 +124,7 @@ def test_a_refusal_is_rejected_with_the_exchanges_code(
 def test_a_clock_refusal_is_not_placed(port: CcxtExchange, exchange: SandboxProcess) -> None:
     exchange.fault("error", code=-1021, msg="Timestamp for this request is outside.")
     with pytest.raises(ClockRefused):
-        port.sell(sale(port))
+        port.sell(sale(port), may_leave=lambda: True)
 
 
 @pytest.mark.parametrize(("code", "status"), [(-1003, 429), (-1015, 429), (-1003, 418)])
@@ -133,7 +133,7 @@ def test_too_many_requests_is_not_placed(
 ) -> None:
     exchange.fault("error", code=code, msg="Too many.", status=status)
     with pytest.raises(RateLimited) as limited:
-        port.sell(sale(port))
+        port.sell(sale(port), may_leave=lambda: True)
     assert limited.value.retry_after > 0
 
 
@@ -146,7 +146,7 @@ def test_retry_after_holds_every_client_of_the_place(
     other.now_ms()
     exchange.fault(kind, retry_after=1)
     with pytest.raises(RateLimited) as limited:
-        port.sell(sale(port))
+        port.sell(sale(port), may_leave=lambda: True)
     assert limited.value.retry_after == Decimal(1)
     other.balances()
     refused, answered = exchange.ledger()["requests"][-2:]
@@ -159,7 +159,7 @@ def test_a_long_ban_is_told_at_once_instead_of_waited_for(
 ) -> None:
     exchange.fault("ban", retry_after=300)
     with pytest.raises(RateLimited):
-        port.sell(sale(port))
+        port.sell(sale(port), may_leave=lambda: True)
     sent = len(exchange.ledger()["requests"])
     started = time.monotonic()
     with pytest.raises(RateLimited) as limited:
@@ -175,7 +175,11 @@ def test_a_revoked_key_is_refused_also_after_it_has_worked(
     port.balances()
     port.open_order_assets()
     exchange.control("POST", "keys/revoke", {"revoked": True})
-    for ask in (port.balances, port.open_order_assets, lambda: port.sell(sale(port))):
+    for ask in (
+        port.balances,
+        port.open_order_assets,
+        lambda: port.sell(sale(port), may_leave=lambda: True),
+    ):
         with pytest.raises(KeyRefused):
             ask()
     exchange.control("POST", "keys/revoke", {"revoked": False})
@@ -230,9 +234,9 @@ def test_an_exchange_that_went_away_is_unreachable(open_port: Open) -> None:
         request = sale(port)
     # What became of the open connection is not known; a new one is refused.
     with pytest.raises((Unreachable, AnswerUnknown)):
-        port.sell(request)
+        port.sell(request, may_leave=lambda: True)
     with pytest.raises(Unreachable):
-        port.sell(request)
+        port.sell(request, may_leave=lambda: True)
 
 
 @pytest.mark.parametrize("kind", ["hang_after", "delay_after", "delay_before"])
@@ -241,7 +245,7 @@ def test_no_answer_in_time_is_unknown(open_port: Open, exchange: SandboxProcess,
     port.markets()
     exchange.fault(kind, seconds="1")
     with pytest.raises(AnswerUnknown):
-        port.sell(sale(port))
+        port.sell(sale(port), may_leave=lambda: True)
     # It may still arrive; the next test begins after that.
     wait_until(lambda: exchange.ledger()["requests"][-1]["method"] == "POST", what="the request")
 
@@ -264,7 +268,7 @@ def test_an_order_that_was_accepted_is_never_called_not_placed_when_redis_goes_a
 
         port._client.ccxt.session.send = sent
         try:
-            outcome = port.sell(request)
+            outcome = port.sell(request, may_leave=lambda: True)
         except AnswerUnknown:
             pass  # asked for afterwards; that is safe
         else:

@@ -18,7 +18,7 @@ ORDER = ("POST", "/api/v3/order")
 
 def test_a_sale_says_exactly_what_was_meant(port: CcxtExchange, exchange: SandboxProcess) -> None:
     request = replace(sale(port), signed_at_ms=port.now_ms() - 1234)
-    port.sell(request)
+    port.sell(request, may_leave=lambda: True)
     (sent,) = [item for item in exchange.ledger()["requests"] if item["method"] == "POST"]
     params = dict(sent["params"])
     assert params.pop("signature", "hidden")
@@ -52,14 +52,14 @@ def test_a_quantity_leaves_as_plain_text(
     written: str,
 ) -> None:
     exchange.control("POST", "balances", {symbol.split("/")[0]: {"free": held}})
-    port.sell(sale(port, symbol, quantity))
+    port.sell(sale(port, symbol, quantity), may_leave=lambda: True)
     assert exchange.ledger()["requests"][-1]["params"]["quantity"] == written
 
 
 def test_a_sales_answer_carries_its_exact_fills(
     port: CcxtExchange, exchange: SandboxProcess
 ) -> None:
-    outcome = port.sell(sale(port))
+    outcome = port.sell(sale(port), may_leave=lambda: True)
     ledger = exchange.ledger()
     (order,), (fill,) = ledger["orders"], ledger["fills"]
     assert outcome.state is OrderState.FILLED
@@ -78,7 +78,7 @@ def test_a_sale_through_several_levels_carries_every_fill(
     port: CcxtExchange, exchange: SandboxProcess
 ) -> None:
     exchange.control("POST", "markets", {"DOGEUSDT": {"depth": {"level_quote": "0.3"}}})
-    outcome = port.sell(sale(port))
+    outcome = port.sell(sale(port), may_leave=lambda: True)
     assert len(outcome.trades) > 1
     assert outcome.trades_are_complete
     assert outcome.notional == sum(trade.price * trade.quantity for trade in outcome.trades)
@@ -95,7 +95,7 @@ def test_a_fee_paid_in_another_asset_names_it(port: CcxtExchange, exchange: Sand
         share=Decimal("0.5"),
     )
     try:
-        (trade,) = burner.sell(sale(burner)).trades
+        (trade,) = burner.sell(sale(burner), may_leave=lambda: True).trades
     finally:
         burner._client.ccxt.session.close()
     assert trade.fee_currency == "BNB"
@@ -106,13 +106,13 @@ def test_a_partial_fill_that_ended_says_how_much_was_sold(
     port: CcxtExchange, exchange: SandboxProcess
 ) -> None:
     exchange.fault("partial_fill", fraction="0.4")
-    outcome = port.sell(sale(port))
+    outcome = port.sell(sale(port), may_leave=lambda: True)
     assert (outcome.state, outcome.filled_quantity) == (OrderState.EXPIRED, Decimal(2))
 
 
 def test_a_sale_without_a_fill_is_no_success(port: CcxtExchange, exchange: SandboxProcess) -> None:
     exchange.fault("zero_fill")
-    outcome = port.sell(sale(port))
+    outcome = port.sell(sale(port), may_leave=lambda: True)
     assert (outcome.state, outcome.filled_quantity) == (OrderState.EXPIRED, Decimal(0))
     assert outcome.average_price is None
 
@@ -122,7 +122,7 @@ def test_an_order_is_found_by_its_own_id_with_all_its_trades(
 ) -> None:
     exchange.control("POST", "markets", {"DOGEUSDT": {"depth": {"level_quote": "0.3"}}})
     request = sale(port)
-    sold = port.sell(request)
+    sold = port.sell(request, may_leave=lambda: True)
     found = port.find_order(client_order_id=request.client_order_id, symbol=request.symbol)
     assert found is not None
     assert found.exchange_order_id == sold.exchange_order_id
@@ -140,7 +140,7 @@ def test_the_notional_is_the_exchanges_own_in_the_answer_and_in_the_look_up(
     exchange.control("POST", "prices", {"PEPEUSDT": prices})
     port = open_port()
     request = sale(port, "PEPE/USDT", "123.457")
-    sold = port.sell(request)
+    sold = port.sell(request, may_leave=lambda: True)
     found = port.find_order(client_order_id=request.client_order_id, symbol=request.symbol)
     assert found is not None
     booked = Decimal(exchange.ledger()["orders"][0]["filled_quote"])
@@ -152,7 +152,7 @@ def test_other_orders_trades_are_not_taken_for_ours(
 ) -> None:
     exchange.control("POST", "trade", {"symbol": "DOGEUSDT", "side": "SELL", "quantity": "2"})
     request = sale(port, quantity="3")
-    port.sell(request)
+    port.sell(request, may_leave=lambda: True)
     found = port.find_order(client_order_id=request.client_order_id, symbol=request.symbol)
     assert found is not None
     assert found.filled_quantity == Decimal(3)
@@ -168,7 +168,7 @@ def test_a_spoiled_look_up_proves_nothing(
     port: CcxtExchange, exchange: SandboxProcess, kind: str
 ) -> None:
     request = sale(port)
-    port.sell(request)
+    port.sell(request, may_leave=lambda: True)
     exchange.fault(kind, method="GET")
     with pytest.raises(AnswerUnknown):
         port.find_order(client_order_id=request.client_order_id, symbol=request.symbol)
@@ -178,7 +178,7 @@ def test_trades_that_are_not_listed_yet_leave_the_order_unknown(
     port: CcxtExchange, exchange: SandboxProcess
 ) -> None:
     request = sale(port)
-    port.sell(request)
+    port.sell(request, may_leave=lambda: True)
     exchange.fault("garbage_before", method="GET", path="/api/v3/myTrades", body="[]")
     with pytest.raises(AnswerUnknown):
         port.find_order(client_order_id=request.client_order_id, symbol=request.symbol)
@@ -189,13 +189,13 @@ def test_a_sale_signed_too_long_ago_is_refused_by_the_exchange_itself(
 ) -> None:
     late = replace(sale(port), signed_at_ms=port.now_ms() - 5_500)
     with pytest.raises(ClockRefused):
-        port.sell(late)
+        port.sell(late, may_leave=lambda: True)
     assert exchange.ledger()["orders"] == []
 
 
 def test_more_than_is_free_is_refused(port: CcxtExchange, exchange: SandboxProcess) -> None:
     with pytest.raises(RequestRefused) as refused:
-        port.sell(sale(port, quantity="6"))
+        port.sell(sale(port, quantity="6"), may_leave=lambda: True)
     assert "insufficient balance" in str(refused.value)
     assert refused.value.answer_code == "-2010"
 
@@ -204,5 +204,5 @@ def test_less_than_a_step_never_becomes_another_quantity(
     port: CcxtExchange, exchange: SandboxProcess
 ) -> None:
     with pytest.raises(RequestRefused):
-        port.sell(sale(port, quantity="0.5"))
+        port.sell(sale(port, quantity="0.5"), may_leave=lambda: True)
     assert exchange.ledger()["orders"] == []

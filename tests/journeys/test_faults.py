@@ -7,7 +7,8 @@ everything known to the last digit, and a whole history.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -17,6 +18,7 @@ import pytest
 
 from positions.domain.orders import OrderState as S
 from positions.domain.plans import PlanState as P
+from positions.exchanges import ccxt_adapter
 from positions.models import AnswerClass, CloseOrder
 from positions.services import attempts, dispatch, execution, halts, reconciliation, results, stops
 from positions.services.actors import Actor
@@ -169,9 +171,9 @@ def test_not_found_proves_nothing_while_the_order_may_still_be_accepted(world: W
         order = world.look_up(order)
         world.clock.ahead += timedelta(seconds=60)
         assert order.state is S.UNKNOWN
-        assert order.absent_lookups == 0
+        assert order.absent_since is None
     world.later(10)
-    assert world.look_up(order).absent_lookups == 1
+    assert world.look_up(order).absent_since is not None
     world.later(3)
     assert world.look_up(order).state is S.PLANNED
 
@@ -669,7 +671,11 @@ def committed(world: World, order: CloseOrder) -> tuple[CloseOrder, Any, attempt
     assert claimed is not None
     port = world.port
     port.markets()
-    turn = attempts.Turn(wait=Decimal("0.05"), signed_at_ms=port.now_ms() + 50)
+    turn = attempts.Turn(
+        wait=Decimal("0.05"),
+        signed_at_ms=port.now_ms() + 50,
+        look_ends_at=world.now + timedelta(seconds=5),
+    )
     attempt = attempts.commit(
         claimed, quantity=claimed.quantity, turn=turn, exchange=port, now=world.now
     )
@@ -711,26 +717,54 @@ def test_a_worker_that_wakes_up_after_another_took_over_has_no_leave(world: Worl
     assert world.sent() == []
 
 
-def test_a_request_that_leaves_late_is_refused_by_the_exchange_itself(world: World) -> None:
+def between_leave_and_request(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], Any]) -> None:
+    """Let something happen where a worker can be stopped: after its leave, before its request."""
+    ask = attempts.may_leave
+
+    def leave(*args: Any, **kwargs: Any) -> bool:
+        allowed = ask(*args, **kwargs)
+        monkeypatch.setattr(attempts, "may_leave", ask)
+        happens()
+        return allowed
+
+    monkeypatch.setattr(attempts, "may_leave", leave)
+
+
+def test_a_request_that_leaves_late_is_refused_by_the_exchange_itself(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The worker slept between its leave and its request; another one took over and sold."""
     plan = world.start(PEPE)
     order, attempt, turn = committed(world, only(plan))
-    assert attempts.may_leave(order, attempt, turn=turn, clock=world.clock)
-    world.later(CLAIM.total_seconds() + 1)
-    plan = world.work(plan)
-    assert only(plan).state is S.FILLED
-    attempts.send(order, attempt, exchange=world.port, clock=world.clock)
+
+    sleeper = world.port
+
+    def another_takes_over() -> None:
+        # A process of its own has a client of its own.
+        monkeypatch.setattr(ccxt_adapter, "_CLIENTS", threading.local())
+        world.later(CLAIM.total_seconds() + 1)
+        world.work(plan)
+        world.port._client.ccxt.session.close()
+
+    between_leave_and_request(monkeypatch, another_takes_over)
+    attempts.send(order, attempt, turn=turn, exchange=sleeper, clock=world.clock)
+    monkeypatch.undo()
     assert world.sold("PEPE") == Decimal(5000)
     assert only(plan).state is S.FILLED
 
 
-def test_a_late_answer_is_kept_but_decides_nothing(world: World) -> None:
+def test_a_late_answer_is_kept_but_decides_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = world.start(PEPE)
     order, attempt, turn = committed(world, only(plan))
-    assert attempts.may_leave(order, attempt, turn=turn, clock=world.clock)
-    world.clock.ahead += CLAIM + timedelta(seconds=1)
-    assert world.look_up(only(plan)).state is S.UNKNOWN
-    attempts.send(order, attempt, exchange=world.port, clock=world.clock)
+
+    def another_takes_over() -> None:
+        world.clock.ahead += CLAIM + timedelta(seconds=1)
+        assert world.look_up(only(plan)).state is S.UNKNOWN
+
+    between_leave_and_request(monkeypatch, another_takes_over)
+    attempts.send(order, attempt, turn=turn, exchange=world.port, clock=world.clock)
     assert only(plan).state is S.UNKNOWN
     assert fresh(attempt).answer_code == "LATE"
     assert only(world.work(plan)).state is S.FILLED

@@ -183,7 +183,7 @@ def test_an_unknown_order_stands_first_in_red(
     )
     assert 'class="row--bad"' in text
     assert "status--unknown" in text
-    assert "PEPE would stay unsent" in text
+    assert "What was not sent yet never will be" in text
     overview = web.get("/").text
     assert "XRP was sent, but Sandbox has not answered" in overview
 
