@@ -16,7 +16,8 @@ from positions.management.command import (
 from positions.management.console import Writer
 from positions.management.readings import read_if_old
 from positions.management.reports import write_analysis
-from positions.selectors.analysis import analyse, as_json
+from positions.selectors.analysis import analyse
+from positions.selectors.analysis_json import as_json
 from positions.services.permissions import Permission, require
 
 
