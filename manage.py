@@ -16,6 +16,8 @@ def main() -> int:
     except ImproperlyConfigured as error:
         print(f"Configuration: {error}", file=sys.stderr)  # noqa: T201 - the only output here
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

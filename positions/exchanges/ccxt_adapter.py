@@ -254,7 +254,8 @@ class CcxtExchange:
     def _checked(self, answer: Any, client_order_id: str, symbol: str) -> Outcome:
         """Return what an answer says about our order; raise `AnswerUnknown` if it says nothing."""
         outcome = outcome_of(answer)
-        if outcome is None:
+        field = self.profile.filled_field
+        if outcome is None or (field and not (answer.get("info") or {}).get(field)):
             raise self._nonsense("order")
         if answer.get("clientOrderId") != client_order_id or answer.get("symbol") != symbol:
             raise AnswerUnknown(

@@ -29,6 +29,8 @@ class Profile:
     named_tickers: tuple[tuple[int, str], ...] = ()
     # Where the raw answer lists the balances; empty: unknown, then only an empty answer is refused.
     balances_field: str = ""
+    # Where the raw answer says what was sold: ccxt reads a missing quantity of an ended order as 0.
+    filled_field: str = ""
     # Whether the answer to a market order carries its trades (newOrderRespType FULL).
     answer_carries_fills: bool = False
     # ccxt's implicit method that tells what the key may do; empty: none is known.
@@ -71,6 +73,7 @@ BINANCE = Profile(
     order_limits=(Limit(allowed=100, window=10), Limit(allowed=200_000, window=86_400)),
     used_weight_header="x-mbx-used-weight-1m",
     balances_field="balances",
+    filled_field="executedQty",
     answer_carries_fills=True,
     key_rights_method="sapiGetAccountApiRestrictions",
     earn_prefixes=("LD",),  # Simple Earn balances in GET /api/v3/account, Binance support pages
