@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-# Three at a time on two cores: many tests wait for a process, a clock or a pace.
-PYTEST_ARGS ?= -n 3 --dist loadfile
+# Two at a time: many tests wait for a process, a clock or a pace.
+PYTEST_ARGS ?= -n 2 --dist loadfile
 SHELL := /bin/sh
 BIN := .venv/bin
 

@@ -161,7 +161,8 @@ def _kept_by_rule_or_sold(holding: Holding, *, policy: Policy) -> Verdict:
         return keep(
             Reason.BELOW_MIN_NOTIONAL,
             f"Below the exchange minimum of {_dollars(minimum * quote_usd)}.",
-            f"Needs {_dollars_up((needed - notional) * quote_usd)} more.",
+            f"Needs {_dollars_up((needed - notional) * quote_usd)} more, "
+            f"{_percent(policy.minimum_margin)} room included.",
         )
     # Without a last trade in this market, the price that gave the value its worth.
     reference = holding.last or (holding.price_usd or ZERO) / quote_usd

@@ -48,6 +48,7 @@ def check_reach(*, environment: str, base_url: str) -> None:
     """Raise `BadConfiguration` if a sandbox account could reach anything but this machine."""
     if environment == "sandbox" and not (base_url and is_loopback(base_url)):
         raise BadConfiguration(
-            "A sandbox account needs a base URL on this machine; "
-            f"'{base_url or 'the exchange itself'}' is not."
+            "A sandbox account can only reach this machine. Name a sandbox's address in "
+            "DUSTADMIN_EXCHANGE_BASE_URLS, for example "
+            '{"binance": "http://127.0.0.1:9001"}.'
         )

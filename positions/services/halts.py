@@ -45,7 +45,7 @@ def press(*, account: ExchangeAccount | None, reason: str, actor: Actor, now: da
             )
             audit.record(
                 "halt.pressed",
-                f"{actor.name} stopped {what}",
+                f"{actor.name} stopped {what}" + (f": {reason}" if reason else ""),
                 actor=actor,
                 at=now,
                 account=account,

@@ -149,16 +149,32 @@ def _write(
         for name, value in values.items()
         if previous is not None and name != "version" and getattr(previous, name) != value
     }
+    told = "; ".join(_told(name, changed[name]) for name in sorted(changed))
     audit.record(
         "policy.changed" if previous else "policy.created",
         f"{actor.name} made policy v{version}"
-        + (f": {', '.join(sorted(changed))}" if changed else ""),
+        + (f": {told}" if told else "")
+        + (f" ({note})" if note else ""),
         actor=actor,
         at=now,
         account=account,
         data={"version": version, "changed": changed, "note": note},
     )
     return row
+
+
+def _told(name: str, change: Mapping[str, Any]) -> str:
+    """Return one change in words: what was added and taken away, or from what to what."""
+    before, after = change["from"], change["to"]
+    if name in ASSET_LISTS:
+        added, gone = sorted(set(after) - set(before)), sorted(set(before) - set(after))
+        signs = [f"+{asset}" for asset in added] + [f"-{asset}" for asset in gone]
+        return f"{name} {' '.join(signs)}"
+    return f"{name} from {_plain(before)} to {_plain(after)}"
+
+
+def _plain(value: Any) -> str:
+    return canonical(value) if isinstance(value, Decimal) else str(value)
 
 
 def protect(

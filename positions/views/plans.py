@@ -74,6 +74,9 @@ def _choice(view: PlanPage, actor: Actor) -> Choice:
     live = plan.account.environment == "live"
     may_start, may_approve = has(actor, Permission.START), has(actor, Permission.APPROVE)
     reject = may_approve or author
+    failed = next((check for check in view.checks if not check.passed), None)
+    if failed is not None:
+        return Choice(reject=reject, why_not=failed.sentence)
     if plan.state is PlanState.APPROVED:
         return Choice(
             start=may_start, reject=reject, why_not="" if may_start else "You may not start plans."

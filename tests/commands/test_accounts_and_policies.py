@@ -65,7 +65,7 @@ def test_a_wrong_key_is_refused_and_nothing_is_kept(
     [
         (["Bots!", "--exchange", "binance"], "lower-case"),
         (["bots", "--exchange", "nowhere"], "no exchange 'nowhere'"),
-        (["bots", "--exchange", "kraken"], "base URL on this machine"),
+        (["bots", "--exchange", "kraken"], "DUSTADMIN_EXCHANGE_BASE_URLS"),
         (["bots", "--exchange", "binance", "--quote", "DOGE"], "cash asset"),
     ],
 )

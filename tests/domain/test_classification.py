@@ -285,7 +285,10 @@ def test_the_minimum_is_met_by_what_is_free_and_not_by_what_is_locked() -> None:
 
 def test_a_position_below_the_minimum_says_how_much_is_missing() -> None:
     verdict = verdict_of(make_holding(free="5", price="0.1", min_notional="5"))
-    assert verdict.sentence == "Below the exchange minimum of $5.00. Needs $4.60 more."
+    assert (
+        verdict.sentence
+        == "Below the exchange minimum of $5.00. Needs $4.60 more, 2% room included."
+    )
 
 
 @pytest.mark.parametrize(
