@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from positions.domain.orders import CLOSED, IN_FLIGHT, OrderState, Trade
+from positions.domain.orders import CLOSED, OrderState, Trade
 from positions.domain.verdicts import Route
 from positions.models.accounts import ExchangeAccount
 from positions.models.fields import ExactDecimalField
@@ -80,11 +80,6 @@ class CloseOrder(models.Model):
     def state(self) -> OrderState:
         """Return the status as the domain's state."""
         return OrderState(self.status)
-
-    @property
-    def is_in_flight(self) -> bool:
-        """Tell whether the exchange may have it."""
-        return self.state in IN_FLIGHT
 
 
 class AnswerClass(models.TextChoices):

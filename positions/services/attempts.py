@@ -254,9 +254,10 @@ def _record_failure(
     code, text = error.answer_code or error.code, error.answer
     try:
         with transaction.atomic():
-            if isinstance(error, _NOT_PLACED):
-                _answered(attempt, AnswerClass.NOT_PLACED, code=code, text=text, now=now)
+            # Without leave nothing left, whatever went wrong before it.
+            if attempt.sent_at is None or isinstance(error, _NOT_PLACED):
                 _try_again(order, attempt, error, now=now)
+                _answered(attempt, AnswerClass.NOT_PLACED, code=code, text=text, now=now)
             elif isinstance(error, KeyRefused | RequestRefused | BadConfiguration):
                 _answered(attempt, AnswerClass.REJECTED, code=code, text=text, now=now)
                 move_order(

@@ -171,8 +171,7 @@ def last_known_prices(snapshot: Snapshot) -> dict[str, Decimal]:
     for row in snapshot.positions.all():
         if row.quote_price_usd is not None:
             # The quote's price is with each row: the account need not hold any of it.
-            prices[snapshot.account.quote] = row.quote_price_usd
-    for row in snapshot.positions.all():
+            prices.setdefault(snapshot.account.quote, row.quote_price_usd)
         if row.price_usd is not None:
             prices[row.asset] = row.price_usd
     return prices

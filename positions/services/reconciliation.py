@@ -13,9 +13,9 @@ from django.db.models import Q
 
 from positions.domain.orders import IN_FLIGHT, OrderState
 from positions.exchanges.port import ExchangeError
-from positions.models import AnswerClass, Attempt, CloseOrder
+from positions.models import AnswerClass, Attempt, CleanupPlan, CloseOrder
 from positions.services.actors import Actor
-from positions.services.attempts import back_to_planned, become_unknown
+from positions.services.attempts import CLAIM, back_to_planned, become_unknown
 from positions.services.connections import open_exchange
 from positions.services.credentials import CredentialsUnreadable
 from positions.services.evidence import apply_outcome, next_pause
@@ -24,7 +24,6 @@ from positions.services.stops import finish_if_done
 from positions.services.transitions import LostClaim, note_order
 
 RECONCILER = Actor.service("reconciliation")
-CLAIM = timedelta(seconds=45)
 # After the signature's validity: clocks inside an exchange may differ a little.
 MARGIN_MS = 1_000
 # Between the two look-ups that prove an absence.
@@ -66,6 +65,8 @@ def _claimed(order_pk: int, *, now: datetime) -> CloseOrder | None:
 def _recover(order: CloseOrder, *, now: datetime) -> None:
     """Take over an order whose worker vanished between its commit and the answer's."""
     with transaction.atomic():
+        # The plan before the attempt, as the worker that asks for leave locks them.
+        CleanupPlan.objects.select_for_update(no_key=True).get(pk=order.plan_id)
         attempt = order.attempts.select_for_update(no_key=True).latest("number")
         if attempt.sent_at is None:
             # It had no leave to send, and can't get one: its token is gone.
