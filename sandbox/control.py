@@ -210,9 +210,8 @@ def set_limits(service: Service, query: Query, data: Data) -> object:
     """Change the rate limits; counting starts anew and bans end."""
     limits = parse_limits(service.gate.limits, data)
     service.state.set_meta("limits", json.dumps(limits_data(limits)))
-    service.state.set_meta("banned_until_us", "0")
-    service.gate.configure(limits)
-    service.gate.banned_until_us = 0
+    service.state.set_meta("bans", "{}")
+    service.gate = service.new_gate(limits)
     return limits_data(limits)
 
 

@@ -13,11 +13,13 @@ from typing import Any
 
 from sandbox.amounts import ZERO, cut, wire
 from sandbox.call import Call
+from sandbox.params import MAX_INTEGER
 from sandbox.refusals import Refusal
 
 CHARGE = Decimal("0.02")
 MAX_BTC = Decimal("0.0012")
 WAIT_MS = 6 * 3600 * 1000
+SHOWN_BATCHES = 100
 TARGET = "BNB"
 
 
@@ -108,13 +110,17 @@ def convert(call: Call) -> object:
 
 
 def history(call: Call) -> object:
-    """List past conversions (dribblet), the newest batch first."""
-    sql = "SELECT * FROM conversions WHERE api_key = ? ORDER BY transfer_id"
+    """List the last hundred conversions (dribblet), the newest batch first."""
+    period = call.params.period()
+    sql = """SELECT * FROM conversions WHERE api_key = ? AND at_ms BETWEEN ? AND ?
+        ORDER BY transfer_id"""
+    since = 0 if period.start_ms is None else period.start_ms
+    until = MAX_INTEGER if period.end_ms is None else period.end_ms
     batches: dict[int, list[Any]] = {}
-    for row in call.state.rows(sql, call.account.api_key):
+    for row in call.state.rows(sql, call.account.api_key, since, until):
         batches.setdefault(row["batch_id"], []).append(row)
     entries = []
-    for batch, rows in sorted(batches.items(), reverse=True):
+    for batch, rows in sorted(batches.items(), reverse=True)[:SHOWN_BATCHES]:
         charge = sum((Decimal(row["service_charge"]) for row in rows), ZERO)
         net = sum((Decimal(row["transferred"]) for row in rows), ZERO)
         entries.append(

@@ -29,6 +29,7 @@ def everything(state: State, *, since: int) -> dict[str, Any]:
                 "path": row["path"],
                 "params": json.loads(row["params"]),
                 "api_key": row["api_key"],
+                "address": row["address"],
                 "status": row["status"],
                 "code": row["code"],
                 "weight": row["weight"],

@@ -9,6 +9,7 @@ from sandbox import refusals, wire
 from sandbox.amounts import wire as text
 from sandbox.books import BUY, SELL, Level
 from sandbox.call import Call
+from sandbox.filters import AVERAGE_MINUTES
 from sandbox.markets import Market
 from sandbox.params import SYMBOL
 
@@ -48,6 +49,12 @@ def book_ticker(call: Call) -> object:
         {"symbol": market.symbol, **_book_top(call, market)} for market in asked_markets(call)
     ]
     return tickers[0] if call.params.text("symbol") else tickers
+
+
+def average_price(call: Call) -> object:
+    """Return the price by which filters value market orders."""
+    average = call.market().average_price
+    return {"mins": AVERAGE_MINUTES, "price": text(average), "closeTime": call.now_ms}
 
 
 def depth(call: Call) -> object:

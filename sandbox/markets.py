@@ -10,7 +10,8 @@ from typing import Any
 from sandbox.amounts import ZERO, BadValue, ceil_to, floor_to, parse_amount, plain
 
 TRADING = "TRADING"
-BREAK = "BREAK"
+NOTIONAL = "NOTIONAL"
+PERCENT_PRICE = "PERCENT_PRICE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +36,18 @@ class Market:
     step: Decimal = Decimal("0.00001")  # base
     min_quantity: Decimal | None = None  # base; None: one step
     max_quantity: Decimal = Decimal("9000000000")  # base
+    market_min_quantity: Decimal = ZERO  # base; zero, here and below: no rule beyond LOT_SIZE
     market_max_quantity: Decimal = Decimal("9000000000")  # base
-    market_step: Decimal = ZERO  # base; zero: no rule beyond LOT_SIZE
+    market_step: Decimal = ZERO  # base
+    notional_filter: str = NOTIONAL
     min_notional: Decimal = Decimal("5")  # quote
-    max_notional: Decimal = Decimal("9000000")  # quote
-    percent_up: Decimal = Decimal("5")
+    min_applies_to_market: bool = True
+    max_notional: Decimal = Decimal("9000000")  # quote; MIN_NOTIONAL has none
+    percent_filter: str = "PERCENT_PRICE_BY_SIDE"
+    percent_up: Decimal = Decimal("5")  # of the average price
     percent_down: Decimal = Decimal("0.2")
+    buy_percent_up: Decimal | None = None  # None: the same as for sells
+    buy_percent_down: Decimal | None = None
     bid: Decimal | None = None
     ask: Decimal | None = None
     last: Decimal | None = None
@@ -51,6 +58,14 @@ class Market:
     def smallest_quantity(self) -> Decimal:
         """Return LOT_SIZE's minQty."""
         return self.step if self.min_quantity is None else self.min_quantity
+
+    def percent_range(self, *, is_buy: bool) -> tuple[Decimal, Decimal]:
+        """Return the lowest and highest limit price, as parts of the average price."""
+        low, high = self.percent_down, self.percent_up
+        if is_buy and self.percent_filter != PERCENT_PRICE:
+            low = low if self.buy_percent_down is None else self.buy_percent_down
+            high = high if self.buy_percent_up is None else self.buy_percent_up
+        return low, high
 
     @property
     def average_price(self) -> Decimal | None:
@@ -70,11 +85,15 @@ class Market:
         return replace(self, bid=bid or self.tick, ask=ask, last=price, average=None)
 
 
-_CHOICES = {"status": (TRADING, BREAK)}
+_CHOICES = {
+    "status": (TRADING, "BREAK", "HALT"),
+    "notional_filter": (NOTIONAL, "MIN_NOTIONAL"),
+    "percent_filter": ("PERCENT_PRICE_BY_SIDE", PERCENT_PRICE),
+}
 _POSITIVE = {"tick", "step"}
 _AMOUNTS = {f.name for f in fields(Market) if f.type in ("Decimal", "Decimal | None")}
 _QUOTES = {"bid", "ask", "last", "average"}
-RULES = frozenset((_AMOUNTS - _QUOTES) | {"status", "depth"})
+RULES = frozenset((_AMOUNTS - _QUOTES) | set(_CHOICES) | {"depth", "min_applies_to_market"})
 
 
 def changed(market: Market, changes: Mapping[str, Any]) -> Market:
@@ -88,6 +107,10 @@ def changed(market: Market, changes: Mapping[str, Any]) -> Market:
         elif name in _CHOICES:
             if value not in _CHOICES[name]:
                 raise BadValue(f"{name} must be one of {', '.join(_CHOICES[name])}")
+            values[name] = value
+        elif name == "min_applies_to_market":
+            if not isinstance(value, bool):
+                raise BadValue(f"{name} must be true or false")
             values[name] = value
         else:
             values[name] = parse_amount(value)

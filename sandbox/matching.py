@@ -79,23 +79,22 @@ class Matching:
             quantity = ticket.quantity
             filters.check_quantity(market, quantity, is_market_order=is_market)
             if ticket.price is not None:
-                filters.check_price(market, ticket.price)
+                filters.check_price(market, ticket.price, is_buy=ticket.side == BUY)
             filters.check_notional(market, quantity, ticket.price)
         else:
             quote_quantity = ticket.quote_quantity or ZERO
-            if quote_quantity < market.min_notional:
-                raise refusals.filter_failure("NOTIONAL")
+            filters.check_quote_quantity(market, quote_quantity)
             quantity = books.quantity_for_quote(
                 self.levels(market, books.opposite(ticket.side)), quote_quantity, market.step
             )
             if quantity:
                 filters.check_quantity(market, quantity, is_market_order=True)
-        if ticket.client_order_id is not None and self._state.open_orders(
-            "api_key = ? AND symbol = ? AND client_order_id = ?",
-            account.api_key,
-            market.symbol,
-            ticket.client_order_id,
-        ):
+        opened = self._state.open_orders(
+            "api_key = ? AND symbol = ?", account.api_key, market.symbol
+        )
+        if not is_market:
+            filters.check_open_orders(len(opened))
+        if ticket.client_order_id in {order.client_order_id for order in opened}:
             raise refusals.duplicate_order()
         if self._cost(market, ticket, quantity) > self._free(account, market, ticket.side):
             raise refusals.insufficient_balance()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import parse_qsl
 
@@ -13,7 +14,21 @@ AMOUNT = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
 SYMBOL = r"^[A-Z0-9-_.]{1,20}$"
 INTEGER = r"^[0-9]{1,20}$"
+MAX_INTEGER = 2**63 - 1
 BOOLEANS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """What a list was asked for: both ends are part of it; None leaves an end open."""
+
+    start_ms: int | None
+    end_ms: int | None
+
+    def is_longer_than(self, length_ms: int) -> bool:
+        """Return whether both ends are given and too far apart."""
+        both = self.start_ms is not None and self.end_ms is not None
+        return both and (self.end_ms or 0) - (self.start_ms or 0) > length_ms
 
 
 class Params:
@@ -77,6 +92,8 @@ class Params:
     def integer(self, name: str) -> int | None:
         """Return an integer parameter, or None if it was not sent."""
         text = self.text(name, INTEGER)
+        if text is not None and int(text) > MAX_INTEGER:
+            raise refusals.overflowed(name)
         return None if text is None else int(text)
 
     def boolean(self, name: str) -> bool:
@@ -92,3 +109,7 @@ class Params:
         """Return how many rows were asked for, at most `maximum`."""
         limit = self.integer("limit")
         return default if limit is None else min(max(1, limit), maximum)
+
+    def period(self) -> Period:
+        """Return the period that startTime and endTime ask for."""
+        return Period(start_ms=self.integer("startTime"), end_ms=self.integer("endTime"))

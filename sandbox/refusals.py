@@ -88,6 +88,11 @@ def duplicated(name: str) -> Refusal:
     return Refusal(-1101, f"Duplicate values for parameter '{name}' detected.")
 
 
+def overflowed(name: str) -> Refusal:
+    """Refuse a number that is too large."""
+    return Refusal(-1108, f"Parameter '{name}' overflowed.")
+
+
 def too_precise(name: str) -> Refusal:
     """Refuse more decimals than the asset has."""
     return Refusal(-1111, f"Parameter '{name}' has too much precision.")
@@ -96,6 +101,11 @@ def too_precise(name: str) -> Refusal:
 def bad_combination(message: str) -> Refusal:
     """Refuse optional parameters that exclude each other."""
     return Refusal(-1128, message)
+
+
+def period_too_long() -> Refusal:
+    """Refuse to list more than a day at once."""
+    return Refusal(-1127, "More than 24 hours between startTime and endTime.")
 
 
 def bad_time_in_force() -> Refusal:
@@ -161,13 +171,10 @@ def too_many_requests(limit: int, interval: str, retry_after: int) -> Refusal:
     )
 
 
-def too_many_orders(limit: int, interval: str, retry_after: int) -> Refusal:
-    """Refuse because the account placed too many orders."""
+def too_many_orders(limit: int, interval: str) -> Refusal:
+    """Refuse because the account placed too many orders; Binance sends no Retry-After here."""
     return Refusal(
-        -1015,
-        f"Too many new orders; current limit is {limit} orders per {interval}.",
-        429,
-        retry_after,
+        -1015, f"Too many new orders; current limit is {limit} orders per {interval}.", 429
     )
 
 

@@ -59,6 +59,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v3/ticker/bookTicker"): Route(
         handler=market_calls.book_ticker, weight=_with("symbol", 2, 4)
     ),
+    ("GET", "/api/v3/avgPrice"): Route(handler=market_calls.average_price, weight=_fixed(2)),
     ("GET", "/api/v3/depth"): Route(handler=market_calls.depth, weight=_depth_weight),
     ("GET", "/api/v3/account"): Route(
         handler=account_calls.account, weight=_fixed(20), permission=READ

@@ -77,8 +77,8 @@ def seed(state: State, scenario: Scenario, *, now_ms: int) -> None:
     state.run("DELETE FROM accounts")
     state.set_meta("scenario", scenario.name)
     state.set_meta("limits", json.dumps(limits_data(scenario.limits)))
-    for name in ("latency", "banned_until_us"):
-        state.set_meta(name, "0")
+    state.set_meta("latency", "0")
+    state.set_meta("bans", "{}")
     for market in scenario.markets:
         state.put_market(market)
     spec = scenario.account

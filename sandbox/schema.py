@@ -47,18 +47,37 @@ CREATE TABLE requests (
     id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, wall_us INTEGER NOT NULL,
     method TEXT NOT NULL, path TEXT NOT NULL, params TEXT NOT NULL, api_key TEXT,
     status INTEGER, code INTEGER, weight INTEGER NOT NULL, counted_order INTEGER NOT NULL,
-    fault TEXT
+    fault TEXT, address TEXT NOT NULL DEFAULT '127.0.0.1'
 );
 CREATE TABLE violations (
     id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, wall_us INTEGER NOT NULL,
     kind TEXT NOT NULL, observed INTEGER NOT NULL, allowed INTEGER NOT NULL,
-    interval_seconds INTEGER NOT NULL, api_key TEXT
+    interval_seconds INTEGER NOT NULL, api_key TEXT, address TEXT NOT NULL DEFAULT '127.0.0.1'
 );
 CREATE TABLE faults (
     id INTEGER PRIMARY KEY AUTOINCREMENT, spec TEXT NOT NULL, seen INTEGER NOT NULL DEFAULT 0,
-    fired INTEGER NOT NULL DEFAULT 0, cleared INTEGER NOT NULL DEFAULT 0
+    fired INTEGER NOT NULL DEFAULT 0, cleared INTEGER NOT NULL DEFAULT 0, refused TEXT
+);
+CREATE TABLE changes (
+    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, wall_us INTEGER NOT NULL,
+    path TEXT NOT NULL, api_key TEXT, body TEXT NOT NULL, fault_id INTEGER
 );
 """
+
+FORMAT = "2"
+# What makes a file of this version out of an older one.
+UPGRADES = {
+    "1": """
+ALTER TABLE requests ADD COLUMN address TEXT NOT NULL DEFAULT '127.0.0.1';
+ALTER TABLE violations ADD COLUMN address TEXT NOT NULL DEFAULT '127.0.0.1';
+ALTER TABLE faults ADD COLUMN refused TEXT;
+CREATE TABLE changes (
+    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, wall_us INTEGER NOT NULL,
+    path TEXT NOT NULL, api_key TEXT, body TEXT NOT NULL, fault_id INTEGER
+);
+UPDATE meta SET value = '2' WHERE name = 'format';
+""",
+}
 
 TABLES = (
     "markets",
@@ -71,4 +90,5 @@ TABLES = (
     "requests",
     "violations",
     "faults",
+    "changes",
 )

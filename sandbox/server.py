@@ -94,6 +94,7 @@ class Handler(BaseHTTPRequestHandler):
             query=parts.query,
             body=body,
             api_key=self.headers.get("X-MBX-APIKEY"),
+            address=self.client_address[0],
         )
         self._deliver(self.server.service.answer(request))
 

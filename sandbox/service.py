@@ -25,7 +25,8 @@ from sandbox.answers import (
 )
 from sandbox.call import Call
 from sandbox.faults import Fault
-from sandbox.limits import Gate, Limit, parse_limits
+from sandbox.gate import Gate
+from sandbox.limits import Limit, parse_limits
 from sandbox.limits import Limits as LimitSet
 from sandbox.matching import Matching
 from sandbox.params import Params
@@ -35,6 +36,7 @@ from sandbox.routes import PUBLIC, ROUTES, Route
 from sandbox.scenario import Scenario, seed
 from sandbox.state import State, StateError
 
+BANNED = 418
 _SAPI = "/sapi/"
 
 
@@ -47,6 +49,7 @@ class Request:
     query: str
     body: str
     api_key: str | None
+    address: str
 
 
 def wall_us() -> int:
@@ -80,8 +83,12 @@ class Service:
         self.latency = Decimal(state.meta("latency") or 0)
         self.has_faults = bool(faults.listing(state))
         limits = parse_limits(LimitSet(), json.loads(state.meta("limits") or "{}"))
-        self.gate = Gate(limits, self._report_violation)
-        self.gate.banned_until_us = int(state.meta("banned_until_us") or 0)
+        self.gate = self.new_gate(limits)
+        self.gate.remember_bans(state.meta("bans") or "{}")
+
+    def new_gate(self, limits: LimitSet) -> Gate:
+        """Return a gate that has counted nothing; what it refuses stands in the ledger."""
+        return Gate(limits, self._report_violation)
 
     def _remember_requests(self) -> None:
         longest = max([300, *(limit.interval_seconds for limit in self.gate.limits.orders)])
@@ -91,6 +98,7 @@ class Service:
             self.gate.remember(
                 row["wall_us"],
                 row["weight"],
+                address=row["address"],
                 is_sapi=row["path"].startswith(_SAPI),
                 orders_of=row["api_key"] if row["counted_order"] else None,
             )
@@ -99,7 +107,9 @@ class Service:
         """Return the exchange's clock."""
         return wall_us() // 1000 + self.skew_ms
 
-    def _report_violation(self, kind: str, observed: int, limit: Limit, key: str | None) -> None:
+    def _report_violation(
+        self, kind: str, observed: int, limit: Limit, address: str, key: str | None
+    ) -> None:
         self.state.add(
             "violations",
             at_ms=self.now_ms(),
@@ -109,6 +119,7 @@ class Service:
             allowed=limit.limit,
             interval_seconds=limit.interval_seconds,
             api_key=key,
+            address=address,
         )
 
     # The way of a request
@@ -148,16 +159,17 @@ class Service:
             weight = route.weight(params) if route else 1
             try:
                 is_sapi = request.path.startswith(_SAPI)
-                self.gate.admit_request(weight, is_sapi=is_sapi, now_us=now_us)
+                self.gate.admit_request(request.address, weight, is_sapi=is_sapi, now_us=now_us)
             except Refusal as refusal:
                 weight = 0
                 answer = refused(refusal)
-                self.state.set_meta("banned_until_us", str(self.gate.banned_until_us))
             else:
                 if route is None:
                     answer = Answer(status=404, body=NOT_FOUND, content_type=HTML)
                 else:
                     answer, counted = self._run(route, request, params, fault, now_us)
+            if answer.status == BANNED:
+                self.state.set_meta("bans", self.gate.bans())
             answer = replace(answer, headers=self._headers(request, route, answer))
             if fault is not None:
                 answer = spoiled(fault, answer)
@@ -174,6 +186,7 @@ class Service:
             weight=weight,
             counted_order=counted,
             fault=fault.kind if fault else None,
+            address=request.address,
         )
         return answer
 
@@ -189,7 +202,7 @@ class Service:
                 signer = self._authenticate(route, request, params, now_ms)
             if route.counts_order and signer is not None:
                 # Counted before the filters look: stricter than Binance, never more generous.
-                self.gate.admit_order(signer.api_key, now_us=now_us)
+                self.gate.admit_order(signer.api_key, address=request.address, now_us=now_us)
                 counted = True
             call = Call(
                 state=self.state,
@@ -226,13 +239,14 @@ class Service:
 
     def _headers(self, request: Request, route: Route | None, answer: Answer) -> dict[str, str]:
         headers, now_us = dict(answer.headers), wall_us()
+        used = self.gate.address(request.address)
         if request.path.startswith(_SAPI):
-            headers["X-SAPI-USED-IP-WEIGHT-1M"] = str(self.gate.sapi_weight.used(now_us))
+            headers["X-SAPI-USED-IP-WEIGHT-1M"] = str(used.sapi_weight.used(now_us))
         else:
-            window = self.gate.weight
+            window = used.weight
             headers["X-MBX-USED-WEIGHT"] = str(window.used(now_us))
             headers[f"X-MBX-USED-WEIGHT-{window.limit.header}"] = str(window.used(now_us))
         if route is not None and route.counts_order and request.api_key is not None:
-            for each in self.gate.order_windows(request.api_key):
+            for each in self.gate.owner(request.api_key).windows:
                 headers[f"X-MBX-ORDER-COUNT-{each.limit.header}"] = str(each.used(now_us))
         return headers

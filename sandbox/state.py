@@ -20,9 +20,8 @@ from typing import Any, TypeVar
 from sandbox.amounts import ZERO, plain
 from sandbox.markets import Market, from_data, to_data
 from sandbox.records import OPEN_STATUSES, Account, Balance, Fill, Order
-from sandbox.schema import SCHEMA, TABLES
+from sandbox.schema import FORMAT, SCHEMA, TABLES, UPGRADES
 
-FORMAT = "1"
 Row = TypeVar("Row", Order, Fill)
 _OPEN = f"status IN {OPEN_STATUSES!r}"
 
@@ -43,8 +42,11 @@ class State:
             tables = self._tables()
             if tables:
                 # A file that is not ours is refused as it is: no write, no change of its mode.
-                if "meta" not in tables or self.meta("format") != FORMAT:
+                found = self.meta("format") if "meta" in tables else None
+                if found != FORMAT and found not in UPGRADES:
                     raise StateError(f"{path}: not a state file of this version")
+                if found in UPGRADES:
+                    self._db.executescript(f"BEGIN;{UPGRADES[found]}COMMIT;")
             else:
                 self._db.executescript(f"BEGIN;{SCHEMA}COMMIT;")
                 self.set_meta("format", FORMAT)

@@ -12,6 +12,7 @@ from sandbox.matching import Ticket
 from sandbox.params import CLIENT_ID, SYMBOL
 from sandbox.records import LIMIT_ORDER, MARKET_ORDER, Order
 
+DAY_MS = 86_400_000
 _ANSWERS = ("ACK", "RESULT", "FULL")
 
 
@@ -129,36 +130,38 @@ def all_orders(call: Call) -> object:
     """Return the account's orders in one market: from an id on, or the newest."""
     where, values = _period(call, "created_ms")
     first = call.params.integer("orderId")
-    limit = call.params.limit(500, 1000)
     if first is not None:
         where, values = f"{where} AND order_id >= ?", [*values, first]
     found = call.state.orders(where, *values)
-    return [wire.queried_order(order) for order in _page(found, limit, first is not None)]
+    return [wire.queried_order(order) for order in _page(call, found, first)]
 
 
 def my_trades(call: Call) -> object:
     """Return the account's fills in one market: of an order, from an id on, or the newest."""
     where, values = _period(call, "at_ms")
     order_id, first = call.params.integer("orderId"), call.params.integer("fromId")
-    limit = call.params.limit(500, 1000)
     if order_id is not None:
         where, values = f"{where} AND order_id = ?", [*values, order_id]
     if first is not None:
         where, values = f"{where} AND trade_id >= ?", [*values, first]
     found = call.state.fills(where, *values)
-    return [wire.trade(fill) for fill in _page(found, limit, first is not None)]
+    return [wire.trade(fill) for fill in _page(call, found, first)]
 
 
 def _period(call: Call, column: str) -> tuple[str, list[Any]]:
     where = "api_key = ? AND symbol = ?"
     values: list[Any] = [call.account.api_key, call.market().symbol]
-    for name, comparison in (("startTime", ">="), ("endTime", "<=")):
-        moment = call.params.integer(name)
+    period = call.params.period()
+    if period.is_longer_than(DAY_MS):
+        raise refusals.period_too_long()
+    for moment, comparison in ((period.start_ms, ">="), (period.end_ms, "<=")):
         if moment is not None:
             where, values = f"{where} AND {column} {comparison} ?", [*values, moment]
     return where, values
 
 
-def _page(rows: list[Any], limit: int, from_start: bool) -> list[Any]:
-    """Return one page: the first rows from an id on, else the newest, always ascending."""
+def _page(call: Call, rows: list[Any], first: int | None) -> list[Any]:
+    """Return one page, ascending: the oldest from an id or moment on, else the newest."""
+    limit = call.params.limit(500, 1000)
+    from_start = first is not None or call.params.period().start_ms is not None
     return rows[:limit] if from_start else rows[-limit:]

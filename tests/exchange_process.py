@@ -120,10 +120,16 @@ class SandboxProcess:
         return process.returncode, errors
 
     def request(
-        self, method: str, path: str, body: str = "", headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: str = "",
+        headers: dict[str, str] | None = None,
+        *,
+        source: str = "127.0.0.1",
     ) -> tuple[int, dict[str, str], str]:
         """Send one raw request and return status, headers (lower case) and body."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30, source_address=(source, 0))
         try:
             connection.request(method, path, body=body or None, headers=headers or {})
             response = connection.getresponse()

@@ -75,9 +75,16 @@ class Answer:
 class Raw:
     """Signed requests, built by hand so that every part can be wrong."""
 
-    def __init__(self, exchange: SandboxProcess, keys: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        exchange: SandboxProcess,
+        keys: dict[str, str] | None = None,
+        *,
+        source: str = "127.0.0.1",
+    ) -> None:
         self.exchange = exchange
         self.keys = keys or exchange.credentials()
+        self.source = source
 
     def call(
         self,
@@ -99,12 +106,15 @@ class Raw:
         headers = {"X-MBX-APIKEY": self.keys["api_key"] if key is None else key}
         if in_body:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-            return Answer(*self.exchange.request(method, path, payload, headers))
-        return Answer(*self.exchange.request(method, f"{path}?{payload}", "", headers))
+            return self._send(method, path, payload, headers)
+        return self._send(method, f"{path}?{payload}", "", headers)
 
     def public(self, path: str) -> Answer:
         """Send an unsigned GET."""
-        return Answer(*self.exchange.request("GET", path))
+        return self._send("GET", path, "", {})
+
+    def _send(self, method: str, path: str, body: str, headers: dict[str, str]) -> Answer:
+        return Answer(*self.exchange.request(method, path, body, headers, source=self.source))
 
     def sell(self, symbol: str, quantity: str, **params: object) -> Answer:
         """Sell at market."""

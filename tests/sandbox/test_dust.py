@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import ccxt
 import pytest
@@ -13,6 +14,10 @@ from tests.sandbox.clients import Raw
 from tests.sandbox.test_ledger import MARKETS
 
 SIX_HOURS_MS = 6 * 3600 * 1000
+
+
+def assets(batch: dict[str, Any]) -> list[str]:
+    return [each["fromAsset"] for each in batch["userAssetDribbletDetails"]]
 
 
 def test_the_preview_lists_what_is_small_with_its_cost(client: ccxt.binance) -> None:
@@ -53,6 +58,11 @@ def test_a_second_conversion_waits_six_hours(exchange: SandboxProcess, raw: Raw)
     now_ms = exchange.control("GET", "health")["now_ms"]
     late = raw.call("POST", "/sapi/v1/asset/dust", asset="ADA", timestamp=now_ms)
     assert late.status == 200
+    listed = raw.call("GET", "/sapi/v1/asset/dribblet", timestamp=now_ms).data
+    assert [assets(batch) for batch in listed["userAssetDribblets"]] == [["ADA"], ["DOGE"]]
+    until = {"endTime": now_ms - SIX_HOURS_MS // 2, "timestamp": now_ms}
+    first = raw.call("GET", "/sapi/v1/asset/dribblet", **until).data
+    assert [assets(batch) for batch in first["userAssetDribblets"]] == [["DOGE"]]
 
 
 @pytest.mark.parametrize("asset", ["USDT", "BNB", "NOPE"])

@@ -224,71 +224,6 @@ def test_a_test_order_is_checked_but_not_placed(exchange: SandboxProcess, raw: R
     assert exchange.ledger()["orders"] == []
 
 
-@pytest.mark.parametrize(
-    ("changes", "quantity", "expected"),
-    [
-        ({}, "5", None),
-        ({}, "5.0", None),
-        ({}, "6", POOR),
-        ({}, "0", (400, -1013, FILTER + "LOT_SIZE")),
-        ({}, "4.5", (400, -1013, FILTER + "LOT_SIZE")),
-        ({"min_quantity": "6"}, "5", (400, -1013, FILTER + "LOT_SIZE")),
-        ({"max_quantity": "4"}, "5", (400, -1013, FILTER + "LOT_SIZE")),
-        ({"market_max_quantity": "4"}, "5", (400, -1013, FILTER + "MARKET_LOT_SIZE")),
-        ({"market_step": "2"}, "5", (400, -1013, FILTER + "MARKET_LOT_SIZE")),
-        ({"market_step": "2"}, "4", None),
-        ({"min_notional": "0.91"}, "5", None),
-        ({"min_notional": "0.92"}, "5", (400, -1013, FILTER + "NOTIONAL")),
-        ({"status": "BREAK"}, "5", (400, -2010, "Market is closed.")),
-        (
-            {},
-            "5.123456789",
-            (400, -1111, "Parameter 'quantity' has too much precision."),
-        ),
-    ],
-)
-def test_a_market_sell_meets_the_filters(
-    exchange: SandboxProcess,
-    raw: Raw,
-    changes: dict[str, str],
-    quantity: str,
-    expected: tuple[int, int, str] | None,
-) -> None:
-    exchange.control("POST", "markets", {"DOGEUSDT": changes})
-    answer = raw.sell("DOGEUSDT", quantity)
-    if expected is None:
-        assert answer.data["status"] == "FILLED"
-    else:
-        assert answer.refusal == expected
-        assert exchange.balance("DOGE") == {"free": "5", "locked": "0"}
-        assert exchange.ledger()["orders"] == []
-
-
-def test_the_minimum_notional_uses_the_average_price(exchange: SandboxProcess, raw: Raw) -> None:
-    exchange.control("POST", "markets", {"DOGEUSDT": {"min_notional": "0.9"}})
-    exchange.control("POST", "prices", {"DOGEUSDT": {"average": "0.17"}})
-    assert raw.sell("DOGEUSDT", "5").refusal == (400, -1013, FILTER + "NOTIONAL")
-
-
-@pytest.mark.parametrize(
-    ("price", "expected"),
-    [
-        ("0.30", None),
-        ("0.300001", FILTER + "PRICE_FILTER"),
-        ("0", FILTER + "PRICE_FILTER"),
-        ("0.91", None),
-        ("0.92", FILTER + "PERCENT_PRICE_BY_SIDE"),  # more than five times 0.182
-        ("0.036", FILTER + "PERCENT_PRICE_BY_SIDE"),  # less than a fifth
-    ],
-)
-def test_a_limit_price_meets_the_filters(raw: Raw, price: str, expected: str | None) -> None:
-    answer = raw.limit("DOGEUSDT", "SELL", "5", price)
-    if expected is None:
-        assert answer.data["status"] == "NEW"
-    else:
-        assert answer.refusal == (400, -1013, expected)
-
-
 MARKET_SELL = {"symbol": "DOGEUSDT", "side": "SELL", "type": "MARKET", "quantity": "5"}
 LIMIT_SELL = MARKET_SELL | {"type": "LIMIT", "price": "0.3", "timeInForce": "GTC"}
 
@@ -329,19 +264,3 @@ def test_bad_order_parameters_are_refused(
     answer = raw.order(**params)
     assert (answer.status, answer.data["code"]) == (400, code)
     assert exchange.ledger()["orders"] == []
-
-
-@pytest.mark.parametrize(
-    ("setup", "error"),
-    [
-        ({"min_notional": "5"}, ccxt.BadRequest),
-        ({"status": "BREAK"}, ccxt.MarketClosed),
-        ({"market_step": "2"}, ccxt.InvalidOrder),
-    ],
-)
-def test_ccxt_understands_the_refusals(
-    exchange: SandboxProcess, client: ccxt.binance, setup: dict[str, str], error: type[Exception]
-) -> None:
-    exchange.control("POST", "markets", {"DOGEUSDT": setup})
-    with pytest.raises(error):
-        client.create_order("DOGE/USDT", "market", "sell", "5")

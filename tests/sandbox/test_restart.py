@@ -18,6 +18,18 @@ import pytest
 from tests.exchange_process import ROOT, SandboxProcess
 from tests.sandbox.clients import Raw
 
+# What version 1 of a state file did not have.
+OLDER = """
+ALTER TABLE requests DROP COLUMN address;
+ALTER TABLE violations DROP COLUMN address;
+ALTER TABLE faults DROP COLUMN refused;
+DROP TABLE changes;
+UPDATE meta SET value = '1' WHERE name = 'format';
+UPDATE markets SET data = json_remove(
+    data, '$.notional_filter', '$.percent_filter', '$.buy_percent_up', '$.min_applies_to_market'
+);
+"""
+
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[SandboxProcess]:
@@ -91,6 +103,20 @@ def test_a_ban_is_remembered_over_a_restart(kept: SandboxProcess) -> None:
     assert [raw.public("/api/v3/ping").status for _ in range(3)] == [200, 429, 418]
     kept.restart()
     assert raw.public("/api/v3/ping").status == 418
+
+
+def test_a_file_of_the_version_before_goes_on_with_its_books(kept: SandboxProcess) -> None:
+    raw = Raw(kept)
+    raw.sell("DOGEUSDT", "2")
+    before = kept.ledger()
+    kept.stop()
+    assert kept.state_file is not None
+    connection = sqlite3.connect(kept.state_file)
+    connection.executescript(OLDER)
+    connection.close()
+    kept.start()
+    assert kept.ledger() == before
+    assert raw.sell("DOGEUSDT", "3").status == 200
 
 
 def test_the_state_file_is_private_and_holds_the_keys(kept: SandboxProcess) -> None:
