@@ -15,9 +15,7 @@ from sandbox.refusals import Refusal
 JSON = "application/json;charset=UTF-8"
 HTML = "text/html"
 NOT_FOUND = faults.NGINX.format("404 Not Found")
-NOT_PROCESSED = frozenset(
-    {"drop_before", "status_before", "rate_limit", "ban", "garbage_before", "error"}
-)
+HANG_SECONDS = Decimal(3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +29,7 @@ class Answer:
     code: int | None = None
     wait: Decimal = ZERO  # seconds before it is sent
     hangs: bool = False  # send nothing; end when the client closes or `wait` is over
+    breaks: bool = False  # close the connection in the middle of it
 
 
 def dump(payload: object) -> str:
@@ -67,6 +66,8 @@ def unprocessed(fault: Fault, now_ms: int) -> Answer:
     """Return the answer to a request that a fault kept from being processed."""
     if fault.kind == "drop_before":
         return Answer(status=None)
+    if fault.kind == "hang_before":
+        return _hanging(fault, Answer(status=None))
     if fault.kind == "error":
         return refused(Refusal(fault.code, fault.msg, fault.status or 400))
     if fault.kind == "rate_limit":
@@ -94,13 +95,21 @@ def spoiled(fault: Fault, answer: Answer) -> Answer:
     if fault.kind == "delay_after":
         return replace(answer, wait=seconds(fault))
     if fault.kind == "hang_after":
-        limit = Decimal(3600) if fault.seconds is None else fault.seconds
-        return replace(answer, wait=limit, hangs=True)
+        return _hanging(fault, answer)
+    if fault.kind == "drop_midway":
+        return replace(answer, breaks=True)
     return answer
+
+
+def _hanging(fault: Fault, answer: Answer) -> Answer:
+    limit = HANG_SECONDS if fault.seconds is None else fault.seconds
+    return replace(answer, wait=limit, hangs=True)
 
 
 def altered(fault: Fault | None, payload: Any) -> Any:
     """Return a well-formed answer that says something wrong."""
+    if fault is not None and fault.kind == "empty_list" and isinstance(payload, list):
+        return []
     if fault is None or not isinstance(payload, dict):
         return payload
     if fault.kind == "empty_balances" and "balances" in payload:

@@ -42,6 +42,10 @@ def everything(state: State, *, since: int) -> dict[str, Any]:
         "fills": [fill_data(fill) for fill in state.fills("1")],
         "conversions": [dict(row) for row in state.rows("SELECT * FROM conversions")],
         "external_changes": [dict(row) for row in state.rows("SELECT * FROM external_changes")],
+        "changes": [
+            dict(row) | {"body": json.loads(row["body"])}
+            for row in state.rows("SELECT * FROM changes ORDER BY id")
+        ],
         "balances": {
             key: {
                 asset: {"free": plain(balance.free), "locked": plain(balance.locked)}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from sandbox import faults, refusals, signing
+from sandbox import changes, faults, refusals, signing
+from sandbox.amounts import BadValue
 from sandbox.answers import (
     HTML,
     NOT_FOUND,
-    NOT_PROCESSED,
     Answer,
     altered,
     dump,
@@ -24,6 +24,8 @@ from sandbox.answers import (
     unprocessed,
 )
 from sandbox.call import Call
+from sandbox.changes import Change
+from sandbox.clock import wall_us
 from sandbox.faults import Fault
 from sandbox.gate import Gate
 from sandbox.limits import Limit, parse_limits
@@ -52,11 +54,6 @@ class Request:
     address: str
 
 
-def wall_us() -> int:
-    """Return the machine's clock in microseconds."""
-    return time.time_ns() // 1000
-
-
 class Service:
     """The exchange behind the wire protocol."""
 
@@ -65,6 +62,8 @@ class Service:
         self.scenario = scenario
         self.matching = Matching(state, scenario.fees)
         self.stopping = threading.Event()
+        # The server's; whatever has no server has no door.
+        self.close_door: Callable[[str, Decimal], None] = lambda kind, seconds: None
         with state.transaction():
             known = state.meta("scenario")
             if known is None:
@@ -150,9 +149,11 @@ class Service:
             )
 
     def _process(self, request: Request, params: Params, fault: Fault | None) -> Answer:
+        if fault is not None:
+            self._change(fault, fault.first)
         now_us = wall_us()
         weight, counted = 0, False
-        if fault is not None and fault.kind in NOT_PROCESSED:
+        if fault is not None and fault.kind in faults.UNPROCESSED:
             answer = unprocessed(fault, self.now_ms())
         else:
             route = ROUTES.get((request.method, request.path))
@@ -181,14 +182,28 @@ class Service:
             path=request.path,
             params=params.logged(),
             api_key=request.api_key,
-            status=None if answer.hangs else answer.status,
+            # What came back as a whole: None for an answer that never did.
+            status=None if answer.hangs or answer.breaks else answer.status,
             code=answer.code,
             weight=weight,
             counted_order=counted,
             fault=fault.kind if fault else None,
             address=request.address,
         )
+        if fault is not None:
+            self._change(fault, fault.afterwards)
         return answer
+
+    def _change(self, fault: Fault, ordered: Iterable[Change]) -> None:
+        """Make the changes of a fault; one that can't be made is noted, and the request goes on."""
+        for change in ordered:
+            try:
+                with self.state.undone_on_refusal():
+                    changes.make(self, change, fault_id=fault.number)
+            except (Refusal, BadValue, ArithmeticError) as error:
+                sentence = f"{change.path}: {error}"
+                faults.refuse_change(self.state, fault.number, sentence)
+                sys.stderr.write(f"sandbox: fault {fault.number} could not change {sentence}\n")
 
     def _run(
         self, route: Route, request: Request, params: Params, fault: Fault | None, now_us: int

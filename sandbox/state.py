@@ -36,6 +36,7 @@ class State:
     def __init__(self, path: Path | None) -> None:
         self._lock = threading.RLock()
         self._closed = False
+        self._changed_markets = False
         self._markets: dict[str, Market] = {}
         try:
             self._db = self._open(path)
@@ -89,11 +90,12 @@ class State:
             if self._closed:
                 raise ConnectionAbortedError("the exchange is closing")
             self._db.execute("BEGIN IMMEDIATE")
+            self._changed_markets = False
             try:
                 yield
             except BaseException:
                 self._db.execute("ROLLBACK")
-                self._load_markets()
+                self._forget_changed_markets()
                 raise
             self._db.execute("COMMIT")
 
@@ -106,6 +108,7 @@ class State:
         except BaseException:
             self._db.execute("ROLLBACK TO part")
             self._db.execute("RELEASE part")
+            self._forget_changed_markets()
             raise
         self._db.execute("RELEASE part")
 
@@ -142,6 +145,7 @@ class State:
         for table in TABLES:
             self.run(f"DELETE FROM {table}")  # noqa: S608  names are ours
         self._markets.clear()
+        self._changed_markets = True
 
     # Meta data
     def meta(self, name: str) -> str | None:
@@ -164,6 +168,11 @@ class State:
         data = json.dumps(to_data(market))
         self.run("INSERT OR REPLACE INTO markets VALUES (?, ?)", market.symbol, data)
         self._markets[market.symbol] = market
+        self._changed_markets = True
+
+    def _forget_changed_markets(self) -> None:
+        if self._changed_markets:
+            self._load_markets()
 
     def _load_markets(self) -> None:
         rows = self.rows("SELECT symbol, data FROM markets ORDER BY symbol")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from http.client import HTTPException
 
@@ -33,12 +34,15 @@ def last_order_request(exchange: SandboxProcess) -> dict[str, object]:
     [
         ("drop_before", {}, ccxt.NetworkError, False, None),
         ("drop_after", {}, ccxt.NetworkError, True, None),
+        ("drop_midway", {}, ccxt.NetworkError, True, None),
+        ("hang_before", {"seconds": "0.1"}, ccxt.NetworkError, False, None),
         ("status_before", {}, ccxt.ExchangeNotAvailable, False, 502),
         ("status_after", {}, ccxt.ExchangeNotAvailable, True, 502),
         ("status_after", {"status": 504, "body": "late"}, ccxt.NetworkError, True, 504),
         ("rate_limit", {"retry_after": 7}, ccxt.DDoSProtection, False, 429),
         ("ban", {"retry_after": 7}, ccxt.DDoSProtection, False, 418),
         ("error", {"code": -1007, "msg": "Timeout"}, ccxt.RequestTimeout, False, 400),
+        ("error", {"code": -1021, "msg": "Timestamp"}, ccxt.InvalidNonce, False, 400),
         ("error", {"code": -2010, "msg": "Market is closed."}, ccxt.MarketClosed, False, 400),
     ],
 )
@@ -111,6 +115,39 @@ def test_an_account_may_look_empty_once(exchange: SandboxProcess, client: ccxt.b
     exchange.fault("empty_balances", method="GET", path="/api/v3/account")
     assert client.fetch_balance()["total"] == {}
     assert Decimal(client.fetch_balance()["total"]["DOGE"]) == 5
+
+
+def test_fills_and_open_orders_may_look_absent_once(
+    exchange: SandboxProcess, client: ccxt.binance
+) -> None:
+    sell(client)
+    for path in ("/api/v3/myTrades", "/api/v3/allOrders"):
+        exchange.fault("empty_list", method="GET", path=path)
+    assert client.fetch_my_trades("DOGE/USDT") == []
+    assert client.fetch_orders("DOGE/USDT") == []
+    assert len(client.fetch_my_trades("DOGE/USDT")) == len(client.fetch_orders("DOGE/USDT")) == 1
+
+
+def test_an_order_may_not_be_found_for_a_while(
+    exchange: SandboxProcess, client: ccxt.binance
+) -> None:
+    missing = {"code": -2013, "msg": "Order does not exist."}
+    exchange.fault("error", method="GET", times=2, **missing)
+    order = sell(client)
+    for _ in range(2):
+        with pytest.raises(ccxt.OrderNotFound):
+            client.fetch_order(order["id"], "DOGE/USDT")
+    assert client.fetch_order(order["id"], "DOGE/USDT")["status"] == "closed"
+
+
+def test_a_request_that_hangs_unprocessed_outlives_the_clients_patience(
+    exchange: SandboxProcess, client: ccxt.binance
+) -> None:
+    exchange.fault("hang_before")
+    client.timeout = 200
+    with pytest.raises(ccxt.RequestTimeout):
+        sell(client)
+    assert not sold(exchange)
 
 
 def test_cut_json_makes_an_account_look_empty(
@@ -196,6 +233,19 @@ def test_latency_holds_for_every_request(exchange: SandboxProcess, raw: Raw) -> 
     began = time.monotonic()
     raw.public("/api/v3/ping")
     assert time.monotonic() - began >= 0.1
+
+
+def test_requests_that_wait_for_the_latency_wait_at_the_same_time(
+    exchange: SandboxProcess, raw: Raw
+) -> None:
+    exchange.control("POST", "balances", {"PEPE": {"free": "500000"}})
+    exchange.control("POST", "latency", {"seconds": "0.4"})
+    with ThreadPoolExecutor(20) as pool:
+        began = time.monotonic()
+        answers = list(pool.map(lambda _: raw.sell("PEPEUSDT", "5000").status, range(20)))
+        took = time.monotonic() - began
+    assert answers == [200] * 20
+    assert 0.4 <= took < 4  # one after the other would take eight seconds
 
 
 @pytest.mark.parametrize(
