@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sandbox.amounts import ZERO, ceil_to, cut, floor_to
-from sandbox.markets import Market
+from sandbox.markets import Market, PerMarket
 
 BUY = "BUY"
 SELL = "SELL"
@@ -33,6 +33,15 @@ def opposite(side: str) -> str:
 
 def synthetic_levels(market: Market, side: str) -> list[Level]:
     """Return the makers' levels of one side, best first; empty without a quote."""
+    return _both_sides(market)[side]
+
+
+@PerMarket
+def _both_sides(market: Market) -> dict[str, list[Level]]:
+    return {side: _side(market, side) for side in (BUY, SELL)}
+
+
+def _side(market: Market, side: str) -> list[Level]:
     best = market.bid if side == BUY else market.ask
     if best is None:
         return []
@@ -55,6 +64,8 @@ def synthetic_levels(market: Market, side: str) -> list[Level]:
 def merge(levels: Sequence[Level], resting: Iterable[Level], side: str) -> list[Level]:
     """Return one side with resting orders in it, best first; at one price accounts come first."""
     both = [*resting, *levels]
+    if len(both) == len(levels):
+        return both
     return sorted(both, key=lambda level: level.price, reverse=side == BUY)
 
 

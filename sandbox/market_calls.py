@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from sandbox import refusals, wire
@@ -12,6 +14,7 @@ from sandbox.call import Call
 from sandbox.filters import AVERAGE_MINUTES
 from sandbox.markets import Market
 from sandbox.params import SYMBOL
+from sandbox.records import Order
 
 
 def ping(call: Call) -> object:
@@ -37,17 +40,13 @@ def exchange_info(call: Call) -> object:
 
 def ticker_24hr(call: Call) -> object:
     """Return one, some or all 24 hour tickers."""
-    tickers = [
-        wire.ticker(market, _book_top(call, market), call.now_ms) for market in asked_markets(call)
-    ]
+    tickers = [wire.ticker(market, top, call.now_ms) for market, top in _book_tops(call)]
     return tickers[0] if call.params.text("symbol") else tickers
 
 
 def book_ticker(call: Call) -> object:
     """Return best bid and ask of one, some or all markets."""
-    tickers: list[Any] = [
-        {"symbol": market.symbol, **_book_top(call, market)} for market in asked_markets(call)
-    ]
+    tickers: list[Any] = [{"symbol": market.symbol, **top} for market, top in _book_tops(call)]
     return tickers[0] if call.params.text("symbol") else tickers
 
 
@@ -98,12 +97,23 @@ def asked_markets(call: Call) -> list[Market]:
     return [call.listed(str(item)) for item in symbols]
 
 
-def _book_top(call: Call, market: Market) -> dict[str, str]:
-    bids, asks = (call.matching.levels(market, side)[:1] for side in (BUY, SELL))
-    # An empty side is reported as zero, not left out.
-    return {
-        "bidPrice": text(bids[0].price if bids else None),
-        "bidQty": text(bids[0].quantity if bids else None),
-        "askPrice": text(asks[0].price if asks else None),
-        "askQty": text(asks[0].quantity if asks else None),
-    }
+def _book_tops(call: Call) -> Iterator[tuple[Market, wire.BookTop]]:
+    """Yield the asked markets, each with the best of both sides."""
+    markets = asked_markets(call)
+    opened: defaultdict[str, list[Order]] = defaultdict(list)
+    for order in call.state.open_orders("1"):
+        opened[order.symbol].append(order)
+    for market in markets:
+        bids, asks = (
+            call.matching.levels(market, side, opened[market.symbol]) for side in (BUY, SELL)
+        )
+        # An empty side is reported as zero, not left out.
+        yield (
+            market,
+            {
+                "bidPrice": text(bids[0].price if bids else None),
+                "bidQty": text(bids[0].quantity if bids else None),
+                "askPrice": text(asks[0].price if asks else None),
+                "askQty": text(asks[0].quantity if asks else None),
+            },
+        )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sandbox.amounts import ZERO, BadValue, ceil_to, floor_to, parse_amount, plain
 
+T = TypeVar("T")
 TRADING = "TRADING"
 NOTIONAL = "NOTIONAL"
 PERCENT_PRICE = "PERCENT_PRICE"
@@ -83,6 +84,21 @@ class Market:
             ask = bid + self.tick
         # A price of one tick leaves no room for a lower bid.
         return replace(self, bid=bid or self.tick, ask=ask, last=price, average=None)
+
+
+class PerMarket(Generic[T]):
+    """A function of a market that is computed anew only when the market has changed."""
+
+    def __init__(self, compute: Callable[[Market], T]) -> None:
+        self._compute = compute
+        self._known: dict[str, tuple[Market, T]] = {}
+
+    def __call__(self, market: Market) -> T:
+        """Return the function's value; nobody may change it."""
+        known = self._known.get(market.symbol)
+        if known is None or known[0] is not market:
+            known = self._known[market.symbol] = market, self._compute(market)
+        return known[1]
 
 
 _CHOICES = {

@@ -1,18 +1,19 @@
 """Placing, filling and cancelling orders; the only code that moves balances by trading.
 
-Fees follow Binance: a seller pays in quote, a buyer in base, and either in BNB at a discount when
-the account burns BNB and has enough of it. Amounts of quote and fees are cut to eight decimals.
+Amounts of quote and fees are cut to eight decimals.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sandbox import books, filters, refusals
 from sandbox.amounts import ZERO, cut, floor_to
 from sandbox.books import BUY, SELL, Level
+from sandbox.fees import Fees, Trade, commission_of
 from sandbox.markets import TRADING, Market
 from sandbox.records import (
     CANCELED,
@@ -27,15 +28,6 @@ from sandbox.records import (
     Order,
 )
 from sandbox.state import State
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fees:
-    """The scenario's fee rates, as parts of the traded amount."""
-
-    maker: Decimal = Decimal("0.001")
-    taker: Decimal = Decimal("0.001")
-    bnb_discount: Decimal = Decimal("0.25")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +51,19 @@ class Matching:
         self._state = state
         self.fees = fees
 
-    def levels(self, market: Market, side: str) -> list[Level]:
-        """Return one side of the book, synthetic depth and resting orders merged."""
+    def levels(
+        self, market: Market, side: str, opened: Sequence[Order] | None = None
+    ) -> list[Level]:
+        """Return one side of the book, synthetic depth and resting orders merged.
+
+        Whoever asks for many books gives each market's open orders, read at once.
+        """
+        if opened is None:
+            opened = self._state.open_orders("symbol = ?", market.symbol)
         resting = [
             Level(price=order.price, quantity=order.left, order_id=order.order_id)
-            for order in self._state.open_orders("symbol = ? AND side = ?", market.symbol, side)
+            for order in opened
+            if order.side == side
         ]
         return books.merge(books.synthetic_levels(market, side), resting, side)
 
@@ -189,9 +189,18 @@ class Matching:
         shift = self._state.shift
         shift(order.api_key, paid_asset, free=from_lock - paid, locked=-from_lock)
         shift(order.api_key, got_asset, free=got)
-        rate = self.fees.maker if is_maker else self.fees.taker
-        commission, commission_asset = self._commission(
-            order.api_key, market, rate, got, (paid_asset, got_asset), quote_quantity
+        commission, commission_asset = commission_of(
+            self._state,
+            self.fees,
+            Trade(
+                api_key=order.api_key,
+                quote=market.quote,
+                paid_asset=paid_asset,
+                got_asset=got_asset,
+                got=got,
+                quote_quantity=quote_quantity,
+                is_maker=is_maker,
+            ),
         )
         shift(order.api_key, commission_asset, free=-commission)
         self._state.add(
@@ -218,33 +227,6 @@ class Matching:
             return self._close(market, order, FILLED, now_ms)
         status = PARTIALLY_FILLED if is_maker else order.status
         return self._save(replace(order, status=status, updated_ms=now_ms))
-
-    def _commission(
-        self,
-        api_key: str,
-        market: Market,
-        rate: Decimal,
-        got: Decimal,
-        assets: tuple[str, str],
-        quote_quantity: Decimal,
-    ) -> tuple[Decimal, str]:
-        paid_asset, got_asset = assets
-        account = self._state.account(api_key)
-        # Never from what is being sold: the order's next fill needs it.
-        if account is not None and account.bnb_burn and paid_asset != "BNB":
-            price = self._bnb_price(market.quote)
-            if price is not None:
-                discounted = rate * (1 - self.fees.bnb_discount)
-                in_bnb = cut(quote_quantity * discounted / price)
-                if in_bnb <= self._state.balance(api_key, "BNB").free:
-                    return in_bnb, "BNB"
-        return cut(got * rate), got_asset
-
-    def _bnb_price(self, quote: str) -> Decimal | None:
-        if quote == "BNB":
-            return Decimal(1)
-        market = self._state.markets.get(f"BNB{quote}")
-        return market.last if market else None
 
     # Order rows
     def _insert(

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import crowd
-from sandbox.amounts import parse_amount
+from sandbox.amounts import BadValue, parse_amount
+from sandbox.fees import Fees
 from sandbox.limits import Limits, limits_data, parse_limits
 from sandbox.markets import Market, listed
-from sandbox.matching import Fees, Matching, Ticket
+from sandbox.matching import Matching, Ticket
 from sandbox.records import DEFAULT_PERMISSIONS, LIMIT_ORDER, Account
 from sandbox.state import State
 
@@ -45,21 +46,24 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
-def load(name: str) -> Scenario:
-    """Read a scenario by its name."""
+def load(text: str) -> Scenario:
+    """Read a scenario by its name, which may carry arguments: NAME:positions=1000,seed=b."""
+    name, _, arguments = text.partition(":")
     if name not in names():
         raise ScenarioError(f"unknown scenario {name!r}; known: {', '.join(names())}")
     data = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     defaults = data.get("market_defaults", {})
     try:
         if "crowd" in data:
-            crowd.join(data)
+            crowd.join(data, crowd.described(data["crowd"], arguments))
+        elif arguments:
+            raise BadValue("takes no arguments")
         markets = tuple(
             listed(symbol, defaults.get(rules["quote"], {}) | rules)
             for symbol, rules in data["markets"].items()
         )
         return Scenario(
-            name=name,
+            name=text,
             fees=Fees(**{key: parse_amount(value) for key, value in data["fees"].items()}),
             limits=parse_limits(Limits(), data.get("limits", {})),
             markets=markets,

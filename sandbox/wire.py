@@ -7,9 +7,9 @@ from typing import Any
 
 from sandbox import filters
 from sandbox.amounts import ZERO, wire
+from sandbox.fees import Fees
 from sandbox.limits import Limit, Limits
-from sandbox.markets import Market
-from sandbox.matching import Fees
+from sandbox.markets import Market, PerMarket
 from sandbox.records import Account, Balance, Fill, Order
 
 PRECISION = 8
@@ -109,6 +109,7 @@ def trade(fill: Fill) -> dict[str, Any]:
     }
 
 
+@PerMarket
 def symbol(market: Market) -> dict[str, Any]:
     """Return a market as exchangeInfo lists it."""
     return {

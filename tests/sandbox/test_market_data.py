@@ -73,6 +73,23 @@ def test_a_one_sided_book_has_only_asks(exchange: SandboxProcess, raw: Raw) -> N
     assert Decimal(top["askPrice"]) > 0
 
 
+def test_a_resting_order_is_the_best_offer_in_every_ticker_of_its_market_only(
+    exchange: SandboxProcess, raw: Raw
+) -> None:
+    before = {each["symbol"]: each for each in raw.public("/api/v3/ticker/bookTicker").data}
+    bot = {"symbol": "DOGEUSDT", "side": "SELL", "quantity": "2", "price": "0.18198"}
+    exchange.control("POST", "open-order", bot)
+    after = {each["symbol"]: each for each in raw.public("/api/v3/ticker/bookTicker").data}
+    changed = {symbol for symbol, top in after.items() if top != before[symbol]}
+    assert changed == {"DOGEUSDT"}
+    assert (after["DOGEUSDT"]["askPrice"], after["DOGEUSDT"]["askQty"]) == (
+        "0.18198000",
+        "2.00000000",
+    )
+    one = raw.public("/api/v3/ticker/24hr?symbol=DOGEUSDT").data
+    assert one["askPrice"] == "0.18198000"
+
+
 def test_the_clock_can_be_skewed(exchange: SandboxProcess, client: ccxt.binance) -> None:
     exchange.control("POST", "clock", {"skew_ms": 3_600_000})
     assert client.fetch_time() - client.milliseconds() == pytest.approx(3_600_000, abs=2000)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -115,3 +117,47 @@ def test_crowded_is_the_same_every_time() -> None:
     minimums = {plain.min_notional for plain in one.markets}
     assert {Decimal("0.01"), Decimal(5)} <= minimums
     assert all(market.bid and market.ask and market.bid < market.ask for market in one.markets)
+
+
+@pytest.mark.parametrize(
+    ("name", "positions", "markets"),
+    [
+        ("wide", 300, 3000),
+        ("wide:positions=2000", 2000, 3000),
+        ("dusty", 200, 200),
+        ("dusty:positions=1000", 1000, 1000),
+        ("dusty:positions=1,markets=40", 1, 40),
+    ],
+)
+def test_a_crowd_has_as_many_markets_and_positions_as_it_is_told(
+    name: str, positions: int, markets: int
+) -> None:
+    held = scenario.load(name)
+    quoted = {market.base for market in held.markets} - {"BTC", "BNB", "USDC"}
+    assert len(quoted) == markets
+    assert len(set(held.account["balances"]) & quoted) == positions
+    assert scenario.load(name) == held
+    assert scenario.load(f"{name}{',' if ':' in name else ':'}seed=other") != held
+
+
+def test_every_position_of_dusty_can_be_sold_and_is_dust() -> None:
+    with SandboxProcess("dusty:positions=1000") as exchange:
+        raw = Raw(exchange)
+        none = {"orders": [{"limit": 100000, "interval_seconds": 1}]}
+        exchange.control("POST", "limits", none)
+        found = {asset: value for asset, value in values(exchange).items() if value is not None}
+        assert len(found) == 1000
+        assert Decimal("0.09") < min(found.values()) < max(found.values()) < Decimal("0.91")
+        held = exchange.ledger()["balances"][raw.keys["api_key"]]
+        answers = [raw.sell(f"{asset}USDT", held[asset]["free"]).data for asset in found]
+        assert {answer["status"] for answer in answers} == {"FILLED"}
+        left = exchange.ledger()["balances"][raw.keys["api_key"]]
+        assert {left[asset]["free"] for asset in found} == {"0"}
+
+
+def test_the_widest_exchange_starts_within_three_seconds_of_work(tmp_path: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with SandboxProcess("wide", state_file=tmp_path / "state"):
+        pass
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3
