@@ -4,7 +4,8 @@ JSON in and out, amounts as strings; a wrong field or value is a 400 with a sent
 only and without authentication, like the process it belongs to.
 
 GET  health, credentials, faults
-GET  ledger         ?since=ID leaves the requests up to that id out
+GET  ledger         all of it; ?parts=orders,fills some parts; ?since=ID leaves the requests up
+                    to that id out
 POST accounts       {"balances"?, "name"?, "permissions"?, "bnb_burn"?}; without balances it
                     starts with what the scenario's account starts with
 POST faults         one fault; `faults` has the kinds. DELETE faults switches all off
@@ -25,6 +26,7 @@ from sandbox.amounts import BadValue, parse_amount
 from sandbox.changes import ACTIONS, Change
 from sandbox.clock import wall_us
 from sandbox.fields import Data
+from sandbox.params import MAX_INTEGER
 from sandbox.refusals import Refusal
 from sandbox.scenario import open_account, seed
 from sandbox.service import Service
@@ -69,11 +71,12 @@ def credentials(service: Service, query: Query, data: Data) -> object:
 
 
 def read_ledger(service: Service, query: Query, data: Data) -> object:
-    """Return everything that happened, or the requests after `since`."""
+    """Return everything that happened, or some parts of it, or the requests after `since`."""
     since = query.get("since", "0")
-    if not since.isdigit():
+    if not (since.isascii() and since.isdigit() and int(since) <= MAX_INTEGER):
         raise BadValue("since must be a request id")
-    return ledger.everything(service.state, since=int(since))
+    names = query["parts"].split(",") if "parts" in query else list(ledger.PARTS)
+    return ledger.parts(service.state, names, since=int(since))
 
 
 def add_account(service: Service, query: Query, data: Data) -> object:

@@ -154,9 +154,10 @@ class SandboxProcess:
         """Return `api_key` and `api_secret` of the first account."""
         return self.control("GET", "credentials")
 
-    def ledger(self, since: int = 0) -> dict[str, Any]:
-        """Return everything that happened; requests only after the id `since`."""
-        return self.control("GET", "ledger", since=since)
+    def ledger(self, since: int = 0, *parts: str) -> dict[str, Any]:
+        """Return everything that happened, or only some parts; requests after the id `since`."""
+        chosen = {"parts": ",".join(parts)} if parts else {}
+        return self.control("GET", "ledger", since=since, **chosen)
 
     def fault(self, kind: str, **spec: object) -> int:
         """Order a fault (by default for the next `POST /api/v3/order`) and return its id."""
@@ -169,7 +170,7 @@ class SandboxProcess:
 
     def balance(self, asset: str, key: str | None = None) -> dict[str, str]:
         """Return free and locked of one asset, as text."""
-        balances = self.ledger(since=2**62)["balances"]
+        balances = self.ledger(0, "balances")["balances"]
         held = balances[key or self.credentials()["api_key"]]
         found: dict[str, str] = held.get(asset, {"free": "0", "locked": "0"})
         return found

@@ -143,6 +143,21 @@ def test_locked_cannot_fall_below_what_open_orders_hold(exchange: SandboxProcess
         exchange.control("POST", "balances", {"DOGE": {"locked": "2"}})
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"since": "-1"}, "request id"),
+        ({"since": 2**63}, "request id"),
+        ({"parts": "x"}, "unknown"),
+    ],
+)
+def test_a_wrong_question_to_the_ledger_is_refused(
+    exchange: SandboxProcess, query: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ControlError, match=said):
+        exchange.control("GET", "ledger", **query)
+
+
 @pytest.mark.parametrize("body", ["{", "[]", '"text"'])
 def test_a_body_that_is_no_json_object_is_refused(exchange: SandboxProcess, body: str) -> None:
     status, _, text = exchange.request("POST", "/_control/prices", body)

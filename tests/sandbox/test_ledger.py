@@ -121,7 +121,7 @@ def test_any_sequence_of_orders_prices_and_cancels_is_explained(
                         getattr(exchange, action["do"])(action)
                 except Refusal:
                     pass
-        books = ledger.everything(exchange.state, since=0)
+        books = ledger.parts(exchange.state, ledger.PARTS, since=0)
         assert_explained(books, MARKETS)
         for order in books["orders"]:
             fills = [each for each in books["fills"] if each["order_id"] == order["order_id"]]
@@ -140,7 +140,7 @@ def test_the_random_orders_really_trade_rest_and_meet() -> None:
         base = {"symbol": "DOGEUSDT", "fraction": None}
         exchange.order(base | {"who": 0, "side": "SELL", "kind": "GTC", "steps": 40, "offset": 5})
         exchange.order(base | {"who": 1, "side": "BUY", "kind": "GTC", "steps": 400, "offset": 20})
-    fills = ledger.everything(exchange.state, since=0)["fills"]
+    fills = ledger.parts(exchange.state, ["fills"], since=0)["fills"]
     exchange.state.close()
     assert {fill["is_maker"] for fill in fills} == {True, False}
     assert {fill["commission_asset"] for fill in fills} == {"BNB", "DOGE"}
