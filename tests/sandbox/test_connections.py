@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -123,3 +124,9 @@ def test_a_client_that_is_sent_to_https_gets_a_tls_error_and_nothing_happens(
     ledger = exchange.ledger()
     assert ledger["orders"] == []
     assert {request["path"] for request in ledger["requests"]} == {"/api/v3/exchangeInfo"}
+
+
+def test_a_handshake_is_answered_before_it_is_complete(exchange: SandboxProcess) -> None:
+    with socket.create_connection(("127.0.0.1", exchange.port), timeout=5) as connection:
+        connection.sendall(b"\x16\x03\x01\x02\x00")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 400 Bad Request")
