@@ -36,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code."""
     parser = Parser(prog="python -m sandbox", description="A stand-alone exchange on loopback.")
     parser.add_argument("--port", type=int, required=True, help="0 chooses a free one")
-    parser.add_argument("--scenario", required=True, help=", ".join(scenarios.names()))
+    named = f"{', '.join(scenarios.names())}; a crowd's may be told more: wide:positions=2000"
+    parser.add_argument("--scenario", required=True, help=named)
     parser.add_argument("--state-file", type=Path, help="without it, all is forgotten at the end")
     parser.add_argument(
         "--clock-skew-ms", type=int, help="the exchange's clock minus the machine's"

@@ -196,6 +196,8 @@ def test_buys_and_sells_have_their_own_published_range(exchange: SandboxProcess,
     ("setup", "error"),
     [
         ({"min_notional": "5"}, ccxt.BadRequest),
+        (MIN_NOTIONAL | {"min_notional": "5"}, ccxt.BadRequest),
+        ({"status": "HALT"}, ccxt.MarketClosed),
         ({"status": "BREAK"}, ccxt.MarketClosed),
         ({"market_step": "2"}, ccxt.InvalidOrder),
     ],
