@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from positions.views import accounts, analysis, health, plans, policies, progress, reports, stops
+from positions.views import (
+    accounts,
+    analysis,
+    health,
+    plans,
+    policies,
+    policy_pages,
+    progress,
+    reports,
+    stops,
+)
 
 app_name = "positions"
 urlpatterns = [
@@ -13,7 +23,10 @@ urlpatterns = [
     path("accounts/<slug:slug>/snapshot/status/", analysis.snapshot_status, name="snapshot_status"),
     path("accounts/<slug:slug>/threshold/", policies.set_threshold, name="set_threshold"),
     path("accounts/<slug:slug>/protect/", policies.protect_asset, name="protect_asset"),
+    path("accounts/<slug:slug>/unprotect/", policies.unprotect_asset, name="unprotect_asset"),
     path("accounts/<slug:slug>/ignore/", policies.ignore_asset, name="ignore_asset"),
+    path("accounts/<slug:slug>/unignore/", policies.unignore_asset, name="unignore_asset"),
+    path("accounts/<slug:slug>/policy/", policy_pages.policy_detail, name="policy_detail"),
     path("accounts/<slug:slug>/plans/", plans.draft_plan, name="draft_plan"),
     path("accounts/<slug:slug>/stop/", stops.stop_account, name="stop_account"),
     path(

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from positions.domain.amounts import BadAmount, canonical, typed
 from positions.domain.policies import GuardBroken, Policy, problems
+from positions.domain.policy_fields import FIELDS
 from positions.models import DustPolicy, ExchangeAccount
 from positions.models.policies import ASSET_LISTS
 from positions.services import audit
@@ -18,8 +19,7 @@ from positions.services.permissions import Permission, require
 
 DEFAULTS = Policy()
 # What an operator may change; everything else is the administrator's.
-DAILY_FIELDS = frozenset({"dust_threshold", "protected_assets", "ignored_assets"})
-_OPTIONAL = frozenset({"max_order_value", "approval_above"})
+DAILY_FIELDS = frozenset(name for name, field in FIELDS.items() if field.daily)
 _LONGEST_LIST = 2000
 
 
@@ -30,6 +30,17 @@ class BadPolicy(Exception):
         """Join the sentences for those who show only one."""
         super().__init__(" ".join(f"{name}: {text}" for name, text in found.items()))
         self.problems = dict(found)
+
+
+class PolicyConflict(Exception):
+    """Somebody wrote a version that the caller has not seen; look at it, then decide."""
+
+    def __init__(self, current: DustPolicy) -> None:
+        """Keep the version in force."""
+        super().__init__(
+            f"{current.created_by_name} made policy v{current.version}; nothing was saved."
+        )
+        self.current = current
 
 
 def in_force(account: ExchangeAccount) -> DustPolicy:
@@ -51,7 +62,7 @@ def parse(name: str, text: str) -> Any:
 def _parsed(name: str, text: str, default: Any) -> Any:
     if name in ASSET_LISTS:
         return _assets(name, text)
-    if name in _OPTIONAL and text.lower() in {"", "none", "off"}:
+    if FIELDS[name].empty and text.lower() in {"", "none", "off"}:
         return None
     if isinstance(default, bool):
         if text.lower() not in {"true", "false"}:
@@ -81,11 +92,12 @@ def change(
     actor: Actor,
     now: datetime,
     note: str = "",
+    based_on: int | None = None,
 ) -> DustPolicy:
     """Write a new version with these fields changed; return the old one if nothing changes.
 
-    Raise `NotPermitted`, `BadPolicy` for values that make no sense, or `GuardBroken` for a
-    threshold above the guard.
+    Raise `NotPermitted`, `BadPolicy` for values that make no sense, `GuardBroken` for a threshold
+    above the guard, or `PolicyConflict` unless version `based_on`, if given, is in force.
     """
     needed = Permission.THRESHOLD if set(changes) <= DAILY_FIELDS else Permission.POLICY
     require(actor, needed)
@@ -93,6 +105,8 @@ def change(
         # The account's row is the queue: two changes at once become two versions, not a conflict.
         ExchangeAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
         current = in_force(account)
+        if based_on is not None and current.version != based_on:
+            raise PolicyConflict(current)
         before = current.as_domain()
         values = {item.name: getattr(before, item.name) for item in fields(Policy)}
         values |= dict(changes)
@@ -180,19 +194,42 @@ def _plain(value: Any) -> str:
 def protect(
     account: ExchangeAccount, asset: str, *, reason: str, actor: Actor, now: datetime
 ) -> DustPolicy:
-    """Put an asset on the protected list: it counts, and is never sold."""
-    return _listed(account, "protected_assets", asset, reason=reason, actor=actor, now=now)
+    """Put an asset on the protected list: never sold; its slot goes by its value."""
+    return _listed(account, "protected_assets", asset, on=True, reason=reason, actor=actor, now=now)
+
+
+def unprotect(
+    account: ExchangeAccount, asset: str, *, reason: str, actor: Actor, now: datetime
+) -> DustPolicy:
+    """Take an asset off the protected list: it may be sold as dust again."""
+    return _listed(
+        account, "protected_assets", asset, on=False, reason=reason, actor=actor, now=now
+    )
 
 
 def ignore(
     account: ExchangeAccount, asset: str, *, reason: str, actor: Actor, now: datetime
 ) -> DustPolicy:
     """Put an asset on the ignored list: it takes no slot and is never sold."""
-    return _listed(account, "ignored_assets", asset, reason=reason, actor=actor, now=now)
+    return _listed(account, "ignored_assets", asset, on=True, reason=reason, actor=actor, now=now)
+
+
+def unignore(
+    account: ExchangeAccount, asset: str, *, reason: str, actor: Actor, now: datetime
+) -> DustPolicy:
+    """Take an asset off the ignored list: it counts and may be sold like any other."""
+    return _listed(account, "ignored_assets", asset, on=False, reason=reason, actor=actor, now=now)
 
 
 def _listed(
-    account: ExchangeAccount, name: str, asset: str, *, reason: str, actor: Actor, now: datetime
+    account: ExchangeAccount,
+    name: str,
+    asset: str,
+    *,
+    on: bool,
+    reason: str,
+    actor: Actor,
+    now: datetime,
 ) -> DustPolicy:
     require(actor, Permission.THRESHOLD)
     if not reason.strip():
@@ -203,4 +240,5 @@ def _listed(
     with transaction.atomic():
         ExchangeAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
         listed = frozenset(getattr(in_force(account), name))
-        return change(account, {name: listed | codes}, actor=actor, now=now, note=reason.strip())
+        wanted = listed | codes if on else listed - codes
+        return change(account, {name: wanted}, actor=actor, now=now, note=reason.strip())

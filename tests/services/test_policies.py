@@ -12,7 +12,7 @@ from positions.domain.policies import GuardBroken
 from positions.models import AuditEvent, DustPolicy, ExchangeAccount
 from positions.services import audit, policies
 from positions.services.permissions import NotPermitted
-from positions.services.policies import BadPolicy, change, parse
+from positions.services.policies import BadPolicy, PolicyConflict, change, parse
 from tests.services.conftest import Hire
 from tests.trading import TEST
 
@@ -201,3 +201,27 @@ def test_protecting_needs_a_reason_which_is_kept(account: ExchangeAccount) -> No
 def test_only_one_asset_can_be_protected_at_a_time(account: ExchangeAccount, asset: str) -> None:
     with pytest.raises(BadPolicy):
         policies.protect(account, asset, reason="why", actor=TEST, now=timezone.now())
+
+
+def test_what_was_listed_is_taken_off_with_a_reason(account: ExchangeAccount) -> None:
+    for asset in ("DOGE", "XRP"):
+        policies.protect(account, asset, reason="kept", actor=TEST, now=timezone.now())
+    policies.ignore(account, "ADA", reason="old", actor=TEST, now=timezone.now())
+    with pytest.raises(BadPolicy):
+        policies.unprotect(account, "DOGE", reason="", actor=TEST, now=timezone.now())
+    made = policies.unprotect(account, "doge", reason="sold", actor=TEST, now=timezone.now())
+    assert (made.protected_assets, made.ignored_assets, made.note) == (["XRP"], ["ADA"], "sold")
+    made = policies.unignore(account, "ADA", reason="back", actor=TEST, now=timezone.now())
+    assert (made.protected_assets, made.ignored_assets, made.version) == (["XRP"], [], 6)
+    again = policies.unignore(account, "ADA", reason="back", actor=TEST, now=timezone.now())
+    assert again.version == 6
+
+
+def test_a_change_on_top_of_an_older_version_is_refused(account: ExchangeAccount) -> None:
+    changed(account, dust_threshold=D(2))
+    with pytest.raises(PolicyConflict) as refused:
+        change(account, {"position_cap": 9}, actor=TEST, now=timezone.now(), based_on=1)
+    assert refused.value.current.version == 2
+    assert policies.in_force(account).position_cap == 8
+    made = change(account, {"position_cap": 9}, actor=TEST, now=timezone.now(), based_on=2)
+    assert (made.version, made.position_cap, made.dust_threshold) == (3, 9, D(2))

@@ -70,6 +70,7 @@ def addresses(operator: User, now: datetime) -> dict[str, tuple[str, dict[str, s
         "what-if": (reverse("positions:what_if", args=["one"]) + "?threshold=2", HTMX),
         "bad what-if": (reverse("positions:what_if", args=["one"]) + "?threshold=x", HTMX),
         "snapshot": (reverse("positions:snapshot_status", args=["one"]), HTMX),
+        "policy": ("/accounts/one/policy/?left=1&right=1", {}),
         "stop": ("/stop/", {}),
         "stop account": ("/accounts/one/stop/", {}),
         "preview": (f"/plans/{draft.pk}/", {}),

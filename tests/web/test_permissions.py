@@ -20,6 +20,7 @@ def _pages(account: ExchangeAccount, plan: CleanupPlan) -> list[str]:
         reverse("positions:account_list"),
         reverse("positions:account_detail", args=[slug]),
         reverse("positions:what_if", args=[slug]),
+        reverse("positions:policy_detail", args=[slug]),
         reverse("positions:plan_detail", args=[pk]),
         reverse("positions:plan_report", args=[pk]),
         reverse("positions:stop_all"),
@@ -31,7 +32,10 @@ POSTS = [
     ("take_snapshot", "slug", {}),
     ("set_threshold", "slug", {"threshold": "0.5"}),
     ("protect_asset", "slug", {"asset": "SOL", "reason": "long term"}),
+    ("unprotect_asset", "slug", {"asset": "SOL", "reason": "sold"}),
     ("ignore_asset", "slug", {"asset": "SOL", "reason": "delisted"}),
+    ("unignore_asset", "slug", {"asset": "SOL", "reason": "listed again"}),
+    ("policy_detail", "slug", {"dust_threshold": "2", "version": "1", "note": "x"}),
     ("draft_plan", "slug", {"threshold": "1.00"}),
     ("stop_account", "slug", {}),
     ("release_account_stop", "slug", {}),
@@ -115,7 +119,7 @@ def test_an_operator_can_stop_but_only_an_approver_can_release(
 
 def test_changes_need_a_post(desk: ExchangeAccount, plan: CleanupPlan, web: Client) -> None:
     for name, key, _ in POSTS:
-        if name not in {"stop_all", "stop_account"}:
+        if name not in {"stop_all", "stop_account", "policy_detail"}:
             assert web.get(_address(name, key, desk, plan)).status_code == 405, name
 
 

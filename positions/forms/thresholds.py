@@ -1,4 +1,4 @@
-"""Read what people typed into forms; raise a sentence for what can't be used."""
+"""Read a threshold that a person typed; raise a sentence for one that can't be used."""
 
 from decimal import Decimal
 
