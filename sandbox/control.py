@@ -20,8 +20,8 @@ import os
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
-from sandbox import changes, faults, fields, ledger
-from sandbox.account_changes import checked_permissions
+from sandbox import changes, faults, fields, keys, ledger
+from sandbox.account_changes import account_of, checked_permissions
 from sandbox.amounts import BadValue, parse_amount
 from sandbox.changes import ACTIONS, Change
 from sandbox.clock import wall_us
@@ -96,6 +96,13 @@ def add_account(service: Service, query: Query, data: Data) -> object:
     return {"api_key": account.api_key, "api_secret": account.api_secret}
 
 
+def replace_key(service: Service, query: Query, data: Data) -> object:
+    """Give an account a new key and secret; the old ones open nothing any more."""
+    fields.only(data)
+    account = keys.replace(service.state, account_of(service, query.get("key")))
+    return {"api_key": account.api_key, "api_secret": account.api_secret}
+
+
 def add_fault(service: Service, query: Query, data: Data) -> object:
     """Order a fault."""
     number = faults.add(service.state, data)
@@ -129,6 +136,7 @@ _COMMANDS: dict[tuple[str, str], Command] = {
     ("GET", "credentials"): credentials,
     ("GET", "ledger"): read_ledger,
     ("POST", "accounts"): add_account,
+    ("POST", "keys/replace"): replace_key,
     ("POST", "faults"): add_fault,
     ("GET", "faults"): list_faults,
     ("DELETE", "faults"): clear_faults,

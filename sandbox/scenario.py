@@ -119,7 +119,7 @@ def open_account(
     credentials: tuple[str, str] | None = None,
 ) -> Account:
     """Add an account with fresh credentials (or the given ones) and return it."""
-    api_key, api_secret = credentials or (_secret(), _secret())
+    api_key, api_secret = credentials or (new_secret(), new_secret())
     state.add(
         "accounts",
         api_key=api_key,
@@ -139,5 +139,6 @@ def open_account(
     return account
 
 
-def _secret() -> str:
+def new_secret() -> str:
+    """Return random text as long as Binance's keys and secrets."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(KEY_LENGTH))

@@ -83,6 +83,22 @@ def test_permissions_and_balances_of_another_account_are_reached_by_key(
     assert exchange.balance("ADA")["free"] == "0.5"
 
 
+def test_a_replaced_key_opens_the_same_account_and_the_old_one_nothing(
+    exchange: SandboxProcess, raw: Raw
+) -> None:
+    old = exchange.credentials()
+    sold = raw.sell("DOGEUSDT", "5").data
+    before = raw.call("GET", "/api/v3/account").data
+    new = exchange.control("POST", "keys/replace", {})
+    assert exchange.credentials() == new
+    assert new["api_key"] != old["api_key"]
+    assert Raw(exchange, old).call("GET", "/api/v3/account").data["code"] == -2008
+    after = Raw(exchange, new).call("GET", "/api/v3/account").data
+    assert (after["uid"], after["balances"]) == (before["uid"], before["balances"])
+    query = {"symbol": "DOGEUSDT", "origClientOrderId": sold["clientOrderId"]}
+    assert Raw(exchange, new).call("GET", "/api/v3/order", **query).data["status"] == "FILLED"
+
+
 @pytest.mark.parametrize(
     ("path", "body", "said"),
     [
@@ -106,6 +122,7 @@ def test_permissions_and_balances_of_another_account_are_reached_by_key(
         ("accounts", {"balances": {}, "bnb_burn": "yes"}, "true or false"),
         ("permissions", {"enableReading": "no"}, "true or false"),
         ("keys/revoke", {"key": "unknown"}, "unknown field"),
+        ("keys/replace", {"key": "unknown"}, "unknown field"),
         ("clock", {"skew_ms": "5"}, "integer"),
         ("clock", {"skew_ms": 5, "zone": "UTC"}, "unknown field"),
         ("latency", {"seconds": 1}, "plain decimal"),
