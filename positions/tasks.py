@@ -60,9 +60,12 @@ def look_up_order(order_pk: int) -> None:
 def take_snapshot(account_pk: int) -> None:
     """Read one account, and close the books of plans that waited for it."""
     account = ExchangeAccount.objects.get(pk=account_pk)
-    snapshot = snapshots.take_snapshot(
-        account, trigger=Actor.service("scheduler"), clock=timezone.now
-    )
+    try:
+        snapshot = snapshots.take_snapshot(
+            account, trigger=Actor.service("scheduler"), clock=timezone.now
+        )
+    except snapshots.AccountDisabled:
+        return  # after the wake-up was sent
     results.attach_closing_snapshots(snapshot, now=timezone.now())
 
 

@@ -5,7 +5,9 @@ from django.urls import path
 from positions.views import (
     accounts,
     analysis,
+    connections,
     health,
+    key_changes,
     plans,
     policies,
     policy_pages,
@@ -17,6 +19,8 @@ from positions.views import (
 app_name = "positions"
 urlpatterns = [
     path("", accounts.account_list, name="account_list"),
+    # Before the accounts' own pages: no account may be called like one of these.
+    path("accounts/connect/", connections.connect_account, name="connect_account"),
     path("accounts/<slug:slug>/", analysis.account_detail, name="account_detail"),
     path("accounts/<slug:slug>/what-if/", analysis.what_if, name="what_if"),
     path("accounts/<slug:slug>/snapshot/", analysis.take_snapshot, name="take_snapshot"),
@@ -27,6 +31,9 @@ urlpatterns = [
     path("accounts/<slug:slug>/ignore/", policies.ignore_asset, name="ignore_asset"),
     path("accounts/<slug:slug>/unignore/", policies.unignore_asset, name="unignore_asset"),
     path("accounts/<slug:slug>/policy/", policy_pages.policy_detail, name="policy_detail"),
+    path("accounts/<slug:slug>/key/", key_changes.replace_key, name="replace_key"),
+    path("accounts/<slug:slug>/disable/", connections.disable_account, name="disable_account"),
+    path("accounts/<slug:slug>/enable/", connections.enable_account, name="enable_account"),
     path("accounts/<slug:slug>/plans/", plans.draft_plan, name="draft_plan"),
     path("accounts/<slug:slug>/stop/", stops.stop_account, name="stop_account"),
     path(

@@ -62,6 +62,7 @@ class CcxtExchange:
         self._redis = client
         self._client = PacedClient(connection, self.profile, keys=keys, pacer=self.pacer)
         self._loaded: Loaded | None = None
+        self._owner = ""
 
     @property
     def requests(self) -> int:
@@ -72,6 +73,10 @@ class CcxtExchange:
     def last_answer(self) -> str:
         """Return the exchange's last words, without secrets and shortened."""
         return self._client.last_answer
+
+    def close(self) -> None:
+        """Close the connections to the exchange."""
+        self._client.ccxt.session.close()
 
     # --- Reading ------------------------------------------------------------------------------
 
@@ -109,6 +114,8 @@ class CcxtExchange:
         answer = self._client.send_signed("account", raw.fetch_balance)
         if not isinstance(answer, dict) or not self._answered_balances(answer.get("info")):
             raise self._nonsense("balances")
+        if field := self.profile.owner_field:
+            self._owner = str(answer["info"].get(field) or "")
         found = []
         for asset in answer.get("total") or {}:
             row = answer[asset]
@@ -153,9 +160,19 @@ class CcxtExchange:
             raise self._nonsense("open orders")
         return frozenset(str(item["symbol"]).split("/")[0] for item in answer)
 
+    @property
+    def owner(self) -> str:
+        """Return the exchange's own id of the account, as told with the balances, or nothing."""
+        return self._owner
+
     def server_time_ms(self) -> int:
         """Return the exchange's clock, milliseconds since the epoch."""
         return self._client.compare_clocks()
+
+    @property
+    def clock_offset_ms(self) -> int:
+        """Return how far the exchange's clock is ahead of ours, as last compared."""
+        return self._client.clock_offset_ms
 
     def now_ms(self) -> int:
         """Return the exchange's clock as last compared; compare it now if it never was."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import ccxt
 
 from positions.domain.pacing import Limit
-from positions.exchanges.connection import Connection
+from positions.exchanges.connection import Connection, check_reach
 from positions.exchanges.outcomes import meaning, scrubbed
 from positions.exchanges.pacing import Pacer
 from positions.exchanges.port import (
@@ -26,7 +26,7 @@ from positions.exchanges.port import (
     RateLimited,
 )
 from positions.exchanges.profiles import Profile
-from positions.exchanges.transport import RedirectAdapter, check_reach
+from positions.exchanges.transport import RedirectAdapter
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -170,6 +170,11 @@ class PacedClient:
         if self._clock_offset_ms is None:
             self.compare_clocks()
         return int(self.ccxt.milliseconds() + (self._clock_offset_ms or 0))
+
+    @property
+    def clock_offset_ms(self) -> int:
+        """Return how far the exchange's clock is ahead of ours, as last compared."""
+        return self._clock_offset_ms or 0
 
     def forget_clock(self) -> None:
         """Compare clocks anew before the next signed request."""

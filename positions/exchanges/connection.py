@@ -1,6 +1,10 @@
-"""Say how to reach one account, without its secrets."""
+"""Say how to reach one account, without its secrets, and whether it may be reached at all."""
 
+import ipaddress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from positions.exchanges.port import BadConfiguration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,3 +22,24 @@ class Connection:
     def place(self) -> str:
         """Return what markets and address limits are shared by."""
         return f"{self.exchange} {self.base_url}"
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether the URL can only reach this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_reach(*, environment: str, base_url: str) -> None:
+    """Raise `BadConfiguration` if a sandbox account could reach anything but this machine."""
+    if environment == "sandbox" and not (base_url and is_loopback(base_url)):
+        raise BadConfiguration(
+            "A sandbox account can only reach this machine. Name a sandbox's address in "
+            "DUSTADMIN_EXCHANGE_BASE_URLS, for example "
+            '{"binance": "http://127.0.0.1:9001"}.'
+        )

@@ -165,8 +165,16 @@ class ExchangePort(Protocol):
     def open_order_assets(self) -> frozenset[str]:
         """Return the base assets on which any order is open."""
 
+    @property
+    def owner(self) -> str:
+        """Return the exchange's own id of the account, as told with the balances, or nothing."""
+
     def server_time_ms(self) -> int:
         """Return the exchange's clock, milliseconds since the epoch."""
+
+    @property
+    def clock_offset_ms(self) -> int:
+        """Return how far the exchange's clock is ahead of ours, as last compared."""
 
     def key_rights(self) -> KeyRights:
         """Return what the key may do."""

@@ -31,6 +31,7 @@ from positions.services.credentials import CredentialsUnreadable
 from positions.services.permissions import NotPermitted
 from positions.services.plans import PlanRefused
 from positions.services.policies import BadPolicy
+from positions.services.snapshots import AccountDisabled
 from positions.services.transitions import LostClaim
 
 NOT_DONE = 1
@@ -43,6 +44,7 @@ EXIT_CODES: Sequence[tuple[type[Exception], int]] = [
     (GuardBroken, REFUSED),
     (NotPermitted, REFUSED),
     (PlanRefused, REFUSED),
+    (AccountDisabled, REFUSED),
     (IllegalPlanStep, REFUSED),
     (BadPolicy, WRONG_USE),
     (BadAccount, WRONG_USE),

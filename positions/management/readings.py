@@ -28,7 +28,11 @@ def read_now(account: ExchangeAccount, *, actor: Actor) -> Snapshot:
 
 
 def read_if_old(account: ExchangeAccount, *, actor: Actor) -> Snapshot:
-    """Return the newest good snapshot, or a new one if it is older than the policy allows."""
+    """Return the newest good snapshot, or a new one if it is older than the policy allows.
+
+    Raise `AccountDisabled`: what was read before says nothing about slots then.
+    """
+    snapshots.check_enabled(account)
     newest = latest_good(account)
     oldest = timedelta(seconds=policies.in_force(account).snapshot_max_age)
     if newest is not None and timezone.now() - newest.taken_at <= oldest:

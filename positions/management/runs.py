@@ -131,9 +131,12 @@ def close_books_here(plan: CleanupPlan, *, actor: Actor) -> None:
     plan.refresh_from_db(fields=["finished_at", "closing_snapshot"])
     if plan.finished_at is None or plan.closing_snapshot_id is not None:
         return
-    snapshot = snapshots.take_snapshot(
-        plan.account, trigger=actor, clock=timezone.now, not_before=plan.finished_at
-    )
+    try:
+        snapshot = snapshots.take_snapshot(
+            plan.account, trigger=actor, clock=timezone.now, not_before=plan.finished_at
+        )
+    except snapshots.AccountDisabled:
+        return  # the books are closed once it is enabled
     if snapshot.status == SnapshotStatus.GOOD:
         results.attach_closing_snapshots(snapshot, now=timezone.now())
 

@@ -1,5 +1,6 @@
 """Keep exchange accounts and their encrypted credentials."""
 
+from django.conf import settings
 from django.db import models
 
 
@@ -27,7 +28,18 @@ class ExchangeAccount(models.Model):
     credentials = models.BinaryField(editable=False)
     key_fingerprint = models.CharField(max_length=64)
     key_checked_at = models.DateTimeField(null=True)
+    # Stands for the exchange's own id of the account; empty where it does not tell.
+    owner_fingerprint = models.CharField(max_length=64, blank=True)
+    read_since = models.DateTimeField(
+        null=True, help_text="What was read before is of another account at the exchange."
+    )
     is_enabled = models.BooleanField(default=True)
+    disabled_reason = models.CharField(max_length=200, blank=True)
+    disabled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    disabled_by_name = models.CharField(max_length=150, blank=True)
+    disabled_at = models.DateTimeField(null=True)
     snapshot_due_at = models.DateTimeField(null=True, help_text="Asked for by a person or a plan.")
     snapshot_claimed_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
@@ -59,6 +71,11 @@ class ExchangeAccount(models.Model):
     def __str__(self) -> str:
         """Return the slug, which people use as its name."""
         return self.slug
+
+    @property
+    def needs_person(self) -> bool:
+        """Tell whether the product itself took it out of use, so that somebody has to look."""
+        return not self.is_enabled and self.disabled_by_id is None
 
     @property
     def exchange_name(self) -> str:

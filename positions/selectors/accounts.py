@@ -15,7 +15,7 @@ from positions.models import (
     SnapshotStatus,
 )
 from positions.selectors.analysis import Analysis
-from positions.selectors.snapshots import assets_in_flight
+from positions.selectors.snapshots import assets_in_flight, of_this_account
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +39,15 @@ class AccountReading:
         """Tell whether a snapshot was asked for or is being taken."""
         claimed = self.account.snapshot_claimed_until
         asked = self.account.snapshot_due_at
-        return asked is not None or (claimed is not None and claimed > self.now)
+        awaited = asked is not None or (claimed is not None and claimed > self.now)
+        return awaited and self.account.is_enabled
 
 
 def policies_in_force() -> QuerySet[DustPolicy]:
     """Return every account's policy in force, with the keys of its newest snapshots."""
     versions = DustPolicy.objects.filter(account=OuterRef("account")).order_by("-version")
-    snapshots = Snapshot.objects.filter(account=OuterRef("account")).order_by("-taken_at", "-pk")
+    snapshots = of_this_account(Snapshot.objects.filter(account=OuterRef("account")))
+    snapshots = snapshots.order_by("-taken_at", "-pk")
     good = snapshots.filter(status=SnapshotStatus.GOOD)
     return (
         DustPolicy.objects.filter(pk=Subquery(versions.values("pk")[:1]))

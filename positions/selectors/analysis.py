@@ -145,7 +145,8 @@ class Analysis:
     @property
     def is_fresh(self) -> bool:
         """Tell whether the snapshot may be trusted for slots, a what-if and a draft."""
-        return self.age <= timedelta(seconds=self.policy.snapshot_max_age)
+        young = self.age <= timedelta(seconds=self.policy.snapshot_max_age)
+        return young and self.account.is_enabled
 
     @property
     def failure(self) -> Snapshot | None:

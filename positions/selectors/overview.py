@@ -60,6 +60,8 @@ class OverviewRow:
         analysis = self.analysis
         if self.unknown:
             return 0
+        if not self.account.is_enabled:
+            return 1 if self.account.needs_person else 6
         if not self.reading.slots_known:
             return 1
         if self.halt is not None:

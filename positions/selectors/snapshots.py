@@ -1,18 +1,26 @@
 """Find an account's snapshots and what is busy on it."""
 
+from django.db.models import F, Q, QuerySet
+
 from positions.domain.orders import CLOSED
 from positions.domain.plans import PlanState
 from positions.models import CloseOrder, ExchangeAccount, Snapshot, SnapshotStatus
 
 
+def of_this_account(snapshots: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
+    """Return those that were read since the key last moved to another account, if it ever did."""
+    since = F("account__read_since")
+    return snapshots.filter(Q(account__read_since=None) | Q(asked_at__gt=since))
+
+
 def latest_good(account: ExchangeAccount) -> Snapshot | None:
     """Return the newest snapshot that worked; the last good one stays visible with its age."""
-    return account.snapshots.filter(status=SnapshotStatus.GOOD).first()
+    return of_this_account(account.snapshots.filter(status=SnapshotStatus.GOOD)).first()
 
 
 def latest(account: ExchangeAccount) -> Snapshot | None:
     """Return the newest snapshot, failed or not."""
-    return account.snapshots.first()
+    return of_this_account(account.snapshots.all()).first()
 
 
 def assets_in_flight(account: ExchangeAccount) -> frozenset[str]:

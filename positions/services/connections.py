@@ -1,6 +1,7 @@
 """Open what the services talk to: Redis, and an account's exchange."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 
 import redis
@@ -10,7 +11,7 @@ from positions.domain.policies import Policy
 from positions.exchanges.connection import Connection
 from positions.exchanges.port import ExchangePort
 from positions.models import ExchangeAccount
-from positions.services.credentials import decrypted
+from positions.services.credentials import Credentials, decrypted
 
 
 @cache
@@ -21,26 +22,52 @@ def redis_client() -> redis.Redis:
 
 def open_exchange(account: ExchangeAccount, policy: Policy) -> ExchangePort:
     """Return this thread's port to the account's exchange; nothing is sent yet."""
-    # ccxt takes more than a second and 50 MB: processes that only show pages never load it.
+    # ccxt takes more than a second and 50 MB: a process that only shows pages never loads it.
     from positions.exchanges.ccxt_adapter import exchange_for
 
-    def keys() -> Mapping[str, str]:
-        credentials = decrypted(account)
-        return {
-            "api_key": credentials.api_key,
-            "api_secret": credentials.api_secret,
-            "passphrase": credentials.passphrase,
-        }
-
     return exchange_for(
-        Connection(
-            exchange=account.exchange,
-            environment=account.environment,
-            base_url=account.base_url,
-            key_fingerprint=account.key_fingerprint,
-            signature_window_ms=settings.DUSTADMIN_SIGNATURE_WINDOW_MS,
-        ),
-        keys=keys,
+        _connection(account),
+        keys=lambda: _named(decrypted(account)),
         client=redis_client(),
         share=policy.limit_share,
     )
+
+
+@contextmanager
+def trial_exchange(
+    account: ExchangeAccount, credentials: Credentials, policy: Policy
+) -> Iterator[ExchangePort]:
+    """Give a port for credentials that are only tried; no part of this process keeps them.
+
+    Raise `BadConfiguration` if the account can't be reached like this; nothing is sent yet.
+    """
+    from positions.exchanges.ccxt_adapter import CcxtExchange
+
+    exchange = CcxtExchange(
+        _connection(account),
+        keys=_named(credentials),
+        client=redis_client(),
+        share=policy.limit_share,
+    )
+    try:
+        yield exchange
+    finally:
+        exchange.close()
+
+
+def _connection(account: ExchangeAccount) -> Connection:
+    return Connection(
+        exchange=account.exchange,
+        environment=account.environment,
+        base_url=account.base_url,
+        key_fingerprint=account.key_fingerprint,
+        signature_window_ms=settings.DUSTADMIN_SIGNATURE_WINDOW_MS,
+    )
+
+
+def _named(credentials: Credentials) -> Mapping[str, str]:
+    return {
+        "api_key": credentials.api_key,
+        "api_secret": credentials.api_secret,
+        "passphrase": credentials.passphrase,
+    }

@@ -11,7 +11,11 @@ from positions.domain.orders import IN_FLIGHT, OPEN, OrderState
 from positions.domain.plans import ENDED, LIVE, PlanState
 from positions.models import CleanupPlan, CloseOrder, ExchangeAccount
 from positions.services import policies, snapshots
-from positions.services.stops import expire_old_plans, finish_if_done
+from positions.services.stops import (
+    expire_old_plans,
+    finish_if_done,
+    halt_plans_of_disabled_accounts,
+)
 
 # A wake-up that was lost is sent again after this long.
 WAKE_AGAIN = timedelta(seconds=15)
@@ -32,6 +36,7 @@ class Due:
 def due_now(*, now: datetime) -> Iterator[Due]:
     """Yield what is due and mark it as woken; also end what has run out of time."""
     expire_old_plans(now=now)
+    halt_plans_of_disabled_accounts(now=now)
     for account in ExchangeAccount.objects.filter(is_enabled=True):
         if _snapshot_is_due(account, now=now):
             yield Due(task="take_snapshot", pk=account.pk)

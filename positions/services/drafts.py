@@ -49,6 +49,8 @@ def draft_plan(
 
 
 def _fresh_snapshot(account: ExchangeAccount, policy: DustPolicy, *, now: datetime) -> Snapshot:
+    if not account.is_enabled:
+        raise PlanRefused(f"{account.slug} is disabled. Enable it first.")
     snapshot = latest_good(account)
     if snapshot is None:
         raise PlanRefused(f"{account.slug} has no snapshot yet. Take one first.")

@@ -17,6 +17,7 @@ from positions.exchanges.port import ExchangeError, ExchangePort
 from positions.models import ExchangeAccount, Position, Snapshot, SnapshotStatus
 from positions.models.fields import rank_of
 from positions.models.snapshots import HOLDING_FIELDS
+from positions.selectors.snapshots import latest_good, of_this_account
 from positions.services import audit, keys, policies
 from positions.services.actors import Actor
 from positions.services.connections import open_exchange
@@ -32,6 +33,14 @@ WAIT_FOR_OTHERS = 60.0  # seconds
 EMPTY_LOOKS = 3
 EMPTY_FOR = timedelta(seconds=60)
 THIN_AFTER = timedelta(days=1)
+
+
+class AccountDisabled(Exception):
+    """The account is not read and nothing is sent for it until somebody enables it."""
+
+    def __init__(self, account: ExchangeAccount) -> None:
+        """Name the account."""
+        super().__init__(f"{account.slug} is disabled: it is not read. Enable it first.")
 
 
 class ReadsEmpty(ExchangeError):
@@ -60,8 +69,9 @@ def take_snapshot(
     """Return a snapshot taken now, or one that somebody else took in the last five seconds.
 
     With `not_before`, only a snapshot whose balances were asked for after that moment will do. A
-    failed reading is returned as a failed snapshot; nothing is raised for it.
+    failed reading is returned as a failed snapshot; only `AccountDisabled` is raised.
     """
+    check_enabled(account)
     deadline = time.monotonic() + WAIT_FOR_OTHERS
     while True:
         now = clock()
@@ -86,9 +96,16 @@ def take_snapshot(
         ExchangeAccount.objects.filter(pk=account.pk).update(snapshot_claimed_until=None)
 
 
+def check_enabled(account: ExchangeAccount) -> None:
+    """Raise `AccountDisabled` if the account is not to be read."""
+    if not ExchangeAccount.objects.filter(pk=account.pk, is_enabled=True).exists():
+        raise AccountDisabled(account)
+
+
 def newest_since(account: ExchangeAccount, moment: datetime) -> Snapshot | None:
     """Return the newest snapshot whose balances were asked for after the moment."""
-    return account.snapshots.filter(asked_at__gt=moment).order_by("-asked_at").first()
+    after = account.snapshots.filter(asked_at__gt=moment)
+    return of_this_account(after).order_by("-asked_at").first()
 
 
 def _claim(account: ExchangeAccount, *, now: datetime) -> bool:
@@ -166,7 +183,7 @@ def read_account(
 def _doubt_emptiness(account: ExchangeAccount, reading: Reading, *, now: datetime) -> None:
     if reading.holdings:
         return
-    last_good = account.snapshots.filter(status=SnapshotStatus.GOOD).first()
+    last_good = latest_good(account)
     if last_good is None or not last_good.positions.exists():
         return
     looks = list(account.snapshots.filter(taken_at__gt=last_good.taken_at)[:EMPTY_LOOKS])
@@ -259,8 +276,9 @@ def _no_longer_wanted(account: ExchangeAccount, *, asked_at: datetime) -> None:
 
 
 def ask_for_snapshot(account: ExchangeAccount, *, actor: Actor, now: datetime) -> None:
-    """Note that a person wants a snapshot; raise `NotPermitted` if they may not."""
+    """Note that a person wants a snapshot; raise `NotPermitted` or `AccountDisabled`."""
     require(actor, Permission.SNAPSHOT)
+    check_enabled(account)
     with transaction.atomic():
         want_snapshot(account, now=now)
         audit.record(

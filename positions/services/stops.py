@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from positions.domain.orders import CLOSED, OPEN, OrderState
 from positions.domain.plans import LIVE, UNSTARTED, IllegalPlanStep, PlanState
@@ -64,17 +65,28 @@ def halt_everything(
 ) -> int:
     """Press the kill switch and halt every live plan it stops; return how many were halted."""
     halts.press(account=account, reason=reason, actor=actor, now=now)
-    live = CleanupPlan.objects.filter(status__in=LIVE).select_related("account")
+    live = CleanupPlan.objects.filter(status__in=LIVE)
     if account is not None:
         live = live.filter(account=account)
+    return halt_all(live, note=f"{actor.name} stopped everything.", actor=actor, now=now)
+
+
+def halt_all(live: QuerySet[CleanupPlan], *, note: str, actor: Actor, now: datetime) -> int:
+    """Halt these live plans, each by itself; return how many were halted."""
     count = 0
-    for plan in live:
+    for plan in live.select_related("account"):
         try:
-            halt_plan(plan, actor=actor, now=now, note=f"{actor.name} stopped everything.")
+            halt_plan(plan, actor=actor, now=now, note=note)
             count += 1
         except (IllegalPlanStep, LostClaim):
             continue  # it ended by itself in between
     return count
+
+
+def halt_plans_of_disabled_accounts(*, now: datetime) -> None:
+    """Halt what still runs on a disabled account, whoever disabled it."""
+    live = CleanupPlan.objects.filter(status__in=LIVE, account__is_enabled=False)
+    halt_all(live, note="The account was disabled.", actor=SCHEDULER, now=now)
 
 
 def reject_plan(plan: CleanupPlan, *, reason: str, actor: Actor, now: datetime) -> CleanupPlan:

@@ -1,7 +1,7 @@
 """Answer every refusal in one place: the status, the service's own sentence, and a way back.
 
-NotPermitted -> 403; GuardBroken, BadAmount, BadPolicy -> 400; PlanRefused, NothingToClose,
-IllegalPlanStep, LostClaim -> 409; QueueUnreachable -> 503.
+NotPermitted -> 403; GuardBroken, BadAmount, BadPolicy -> 400; PlanRefused, AccountDisabled,
+NothingToClose, IllegalPlanStep, LostClaim -> 409; QueueUnreachable -> 503.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from positions.domain.policies import GuardBroken
 from positions.services.permissions import NotPermitted, Permission, require
 from positions.services.plans import PlanRefused
 from positions.services.policies import BadPolicy
+from positions.services.snapshots import AccountDisabled
 from positions.services.transitions import LostClaim
 from positions.tasks import QueueUnreachable
 from positions.views.people import actor_of
@@ -33,6 +34,7 @@ STATUS: dict[type[Exception], int] = {
     BadAmount: 400,
     BadPolicy: 400,
     PlanRefused: 409,
+    AccountDisabled: 409,
     NothingToClose: 409,
     IllegalPlanStep: 409,
     LostClaim: 409,

@@ -87,7 +87,7 @@ def clean_environment(**variables: str) -> Mapping[str, str]:
 class Up:
     """One `manage.py up`, started for real."""
 
-    def __init__(self, *, state: Path, port: int, demo: bool = False) -> None:
+    def __init__(self, *, state: Path, port: int, demo: bool = False, **environment: str) -> None:
         """Start it; its output is read with `said()` and `complained()`."""
         self.state, self.port = state, port
         state.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ class Up:
                 stdout=out,
                 stderr=err,
                 stdin=subprocess.DEVNULL,
-                env=clean_environment(DUSTADMIN_STATE_DIR=str(state)),
+                env=clean_environment(DUSTADMIN_STATE_DIR=str(state), **environment),
                 cwd=state,
             )
 

@@ -26,14 +26,14 @@ class Reader:
     def open(self, path: str) -> str:
         return self._shown(self.session.get(self.base + path, timeout=30))
 
-    def _shown(self, response: requests.Response) -> str:
-        assert response.status_code == 200, (response.status_code, response.url)
+    def _shown(self, response: requests.Response, *, status: int = 200) -> str:
+        assert response.status_code == status, (response.status_code, response.url)
         self.raw, self.url = response.text, response.url
         spaced = re.sub(r"<(script|style|svg).*?</\1>|<[^>]+>", " ", response.text, flags=re.S)
         self.text = re.sub(r"\s+", " ", html.unescape(spaced))
         return self.text
 
-    def submit(self, action: str, **fields: str) -> str:
+    def submit(self, action: str, *, status: int = 200, **fields: str) -> str:
         """Send the page's form with this action, its hidden fields included."""
         for attributes, body in re.findall(r"<form([^>]*)>(.*?)</form>", self.raw, flags=re.S):
             found = re.search(r'action="([^"]*)"', attributes)
@@ -47,7 +47,8 @@ class Reader:
                     data={**hidden, **fields},
                     headers={"Referer": self.url},
                     timeout=30,
-                )
+                ),
+                status=status,
             )
         raise AssertionError(f"no form for {action}")
 

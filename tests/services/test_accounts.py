@@ -33,6 +33,7 @@ def test_a_good_key_is_kept_with_its_first_policy_and_its_history(
 ) -> None:
     account = connect(exchange)
     assert account.environment == "sandbox"
+    assert account.owner_fingerprint
     policy = policies.in_force(account)
     assert (policy.version, policy.dust_threshold) == (1, Decimal(1))
     kinds = list(AuditEvent.objects.order_by("pk").values_list("kind", flat=True))
@@ -118,6 +119,23 @@ def test_a_bad_name_is_refused_before_anything_is_asked(
     assert_nothing_kept()
 
 
+def test_a_name_that_is_a_page_of_its_own_is_refused(exchange: SandboxProcess) -> None:
+    with pytest.raises(BadAccount, match="'connect' is the name of a page here") as refused:
+        connect(exchange, slug="connect")
+    assert refused.value.field == "slug"
+    assert exchange.ledger()["requests"] == []
+
+
+@pytest.mark.parametrize("exchange_id", ["okx", "kucoin"])
+def test_a_passphrase_is_asked_for_where_the_exchange_has_one(
+    exchange: SandboxProcess, exchange_id: str
+) -> None:
+    with pytest.raises(BadAccount, match="There is no passphrase") as refused:
+        connect(exchange, exchange=exchange_id)
+    assert refused.value.field == "passphrase"
+    assert_nothing_kept()
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -139,7 +157,7 @@ def test_what_can_not_be_used_is_refused(exchange: SandboxProcess, changes: dict
     assert_nothing_kept()
 
 
-@pytest.mark.parametrize("text", ["", "key with\nnewline", "schlüssel", "a\tb"])
+@pytest.mark.parametrize("text", ["", "key with\nnewline", "schlüssel", "a\tb", "x" * 4001])
 @pytest.mark.parametrize("field", ["api_key", "api_secret"])
 def test_text_that_is_no_key_is_refused_before_it_is_sent(
     exchange: SandboxProcess, field: str, text: str

@@ -9,7 +9,10 @@ from django.test import Client
 from django.utils import timezone
 
 from positions.models import ExchangeAccount
+from tests.trading import exchange, fresh_process, running_exchange, running_valkey, valkey
 from tests.web import builders
+
+__all__ = ["exchange", "fresh_process", "running_exchange", "running_valkey", "valkey"]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.web import builders
 
 HTMX = {"HX-Request": "true"}
 MOST_QUERIES = 10
+HOLES = ("None", "{{", "{%", "NaN", "Decimal(")
 
 
 class Page(HTMLParser):
@@ -118,7 +119,7 @@ def test_no_page_leaves_a_template_hole(
 ) -> None:
     for name, (address, headers) in addresses.items():
         text = web.get(address, headers=headers).text
-        for hole in ("None", "{{", "{%", "NaN", "Decimal("):
+        for hole in HOLES:
             assert hole not in text, (name, hole)
 
 

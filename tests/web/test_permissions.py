@@ -28,6 +28,18 @@ def _pages(account: ExchangeAccount, plan: CleanupPlan) -> list[str]:
     ]
 
 
+# Only administrators see these pages, so that a viewer's 403 is the page itself.
+ADMINISTRATORS_PAGES = [
+    ("connect_account", ""),
+    ("replace_key", "slug"),
+    ("disable_account", "slug"),
+]
+ADMINISTRATORS_POSTS = [
+    ("connect_account", "", {"do": "connect"}),
+    ("replace_key", "slug", {"do": "replace", "api_key": "k", "api_secret": "s"}),
+    ("disable_account", "slug", {"reason": "x"}),
+    ("enable_account", "slug", {}),
+]
 POSTS = [
     ("take_snapshot", "slug", {}),
     ("set_threshold", "slug", {"threshold": "0.5"}),
@@ -64,7 +76,8 @@ def plan(desk: ExchangeAccount, operator: object, now: datetime) -> CleanupPlan:
 def test_without_sign_in_every_page_leads_to_the_sign_in(
     desk: ExchangeAccount, plan: CleanupPlan, client: Client
 ) -> None:
-    for address in _pages(desk, plan):
+    hidden = [_address(name, key, desk, plan) for name, key in ADMINISTRATORS_PAGES]
+    for address in _pages(desk, plan) + hidden:
         response = client.get(address)
         assert response.status_code == 302, address
         assert response["Location"].startswith("/auth/"), address
@@ -103,6 +116,25 @@ def test_a_viewer_sees_every_page_and_can_press_nothing(
     assert plan.state is PlanState.DRAFT
     assert DustPolicy.objects.filter(account=desk).count() == 1
     assert not Halt.objects.exists()
+
+
+@pytest.mark.parametrize("group", [None, "Viewer", "Operator", "Approver", "Administrator"])
+def test_only_an_administrator_sees_and_reaches_what_connects_accounts(
+    desk: ExchangeAccount, plan: CleanupPlan, signed_in: SignedIn, group: str | None
+) -> None:
+    web = signed_in(group)
+    may = group == "Administrator"
+    for name, key in ADMINISTRATORS_PAGES:
+        response = web.get(_address(name, key, desk, plan))
+        assert response.status_code == (200 if may else 403), name
+        assert may or "Ask an administrator" in response.text
+    for name, key, data in ADMINISTRATORS_POSTS:
+        response = web.post(_address(name, key, desk, plan), data)
+        assert (response.status_code == 403) is not may, name
+    desk.refresh_from_db()
+    assert desk.is_enabled
+    assert ("Replace its key" in web.get(f"/accounts/{desk.slug}/").text) is may
+    assert ("Connect account" in web.get("/").text) is may
 
 
 def test_an_operator_can_stop_but_only_an_approver_can_release(

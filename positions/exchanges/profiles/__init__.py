@@ -29,6 +29,8 @@ class Profile:
     named_tickers: tuple[tuple[int, str], ...] = ()
     # Where the raw answer lists the balances; empty: unknown, then only an empty answer is refused.
     balances_field: str = ""
+    # Where the raw balances say whose account it is; empty: unknown.
+    owner_field: str = ""
     # Where the raw answer says what was sold: ccxt reads a missing quantity of an ended order as 0.
     filled_field: str = ""
     # Whether the answer to a market order carries its trades (newOrderRespType FULL).
@@ -73,6 +75,7 @@ BINANCE = Profile(
     order_limits=(Limit(allowed=100, window=10), Limit(allowed=200_000, window=86_400)),
     used_weight_header="x-mbx-used-weight-1m",
     balances_field="balances",
+    owner_field="uid",  # Binance rest-api.md, "Account information"; 2026-11
     filled_field="executedQty",
     answer_carries_fills=True,
     key_rights_method="sapiGetAccountApiRestrictions",
