@@ -8,11 +8,12 @@ SHELL := /bin/sh
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock clean
+.PHONY: help run test bench check lock clean
 
 help:
 	@echo "make run [PORT=8000]   set up and run everything"
 	@echo "make test              set up and run every test"
+	@echo "make bench             set up, run every benchmark, print the figures"
 	@echo "make check             lint, formatting, types, layers, migrations"
 	@echo "make lock              compile the locks anew from pyproject.toml"
 	@echo "make clean             remove the virtual environment"
@@ -23,6 +24,15 @@ run: .venv/stamp-run
 
 test: .venv/stamp-dev
 	@DUSTADMIN_STATE_DIR=.venv/test-state $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+BENCH_RESULTS ?= .venv/bench.jsonl
+
+# What was measured is printed, whether all of it could be or not.
+bench: .venv/stamp-dev
+	@rm -f "$(BENCH_RESULTS)"
+	@BENCH_RESULTS="$(BENCH_RESULTS)" DUSTADMIN_STATE_DIR=.venv/test-state \
+		$(BIN)/python -m pytest tests/benchmarks -q $(BENCH_ARGS); done=$$?; \
+		[ ! -f "$(BENCH_RESULTS)" ] || $(BIN)/python -m tests.benchmarks.figures "$(BENCH_RESULTS)" && exit $$done
 
 check: .venv/stamp-dev
 	$(BIN)/ruff check .
