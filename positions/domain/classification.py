@@ -36,7 +36,7 @@ class Classified:
     """All holdings of one snapshot, each in exactly one of three lists."""
 
     positions: Sequence[ClassifiedPosition]  # largest value first, unpriced before all
-    residue: Sequence[Holding]
+    residue: Sequence[Holding]  # largest value first
     cash: Sequence[Holding]
 
 
@@ -207,19 +207,23 @@ def classify(
         elif is_residue(holding, threshold=threshold):
             residue.append(holding)
         else:
+            closing = closing_verdict(
+                holding, threshold=threshold, policy=policy, in_flight=in_flight
+            )
             positions.append(
-                _classified(holding, threshold=threshold, policy=policy, in_flight=in_flight)
+                at_threshold(holding, threshold=threshold, policy=policy, closing=closing)
             )
     positions.sort(key=lambda item: (item.value_usd is not None, -(item.value_usd or ZERO)))
+    residue.sort(key=lambda item: -(item.value_usd or ZERO))
     return Classified(positions=positions, residue=residue, cash=cash)
 
 
-def _classified(
-    holding: Holding, *, threshold: Decimal, policy: Policy, in_flight: frozenset[str]
+def at_threshold(
+    holding: Holding, *, threshold: Decimal, policy: Policy, closing: Verdict
 ) -> ClassifiedPosition:
+    """Return the position at a threshold; `closing` is its closing verdict there."""
     value = holding.value_usd
     category = category_of(value, threshold=threshold, policy=policy)
-    closing = closing_verdict(holding, threshold=threshold, policy=policy, in_flight=in_flight)
     return ClassifiedPosition(
         holding=holding,
         value_usd=value,

@@ -1,15 +1,26 @@
 """Show what any dust threshold would do: pure arithmetic over one classified snapshot."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from itertools import accumulate
+from typing import NamedTuple
 
 from positions.domain.amounts import ZERO
 from positions.domain.balances import Holding
-from positions.domain.classification import closing_verdict, is_residue
+from positions.domain.classification import (
+    Classified,
+    ClassifiedPosition,
+    at_threshold,
+    classify,
+    closing_verdict,
+    is_residue,
+)
 from positions.domain.policies import Policy
+from positions.domain.verdicts import Category
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,65 +52,239 @@ class ThresholdEffect:
     """What one threshold would mean for the account."""
 
     threshold: Decimal
+    positions: int
+    positions_value_usd: Decimal
     dust: int
     dust_value_usd: Decimal
     counted: int
     available: int
     over_cap: int
     closable: int
+    closable_value_usd: Decimal
     closable_net_usd: Decimal
     closing_fee_usd: Decimal
     closing_slippage_usd: Decimal
 
+    @property
+    def stuck(self) -> int:
+        """Return how many dust positions can't be closed now."""
+        return self.dust - self.closable
+
+    @property
+    def stuck_value_usd(self) -> Decimal:
+        """Return what they are worth."""
+        return self.dust_value_usd - self.closable_value_usd
+
+
+# A threshold that every value is below.
+EVERYTHING = Decimal("Infinity")
+
+
+class _Sums(NamedTuple):
+    """What the holdings below some value add up to."""
+
+    counted: int = 0  # how many would take a slot if they were not below
+    residue: int = 0
+    residue_value_usd: Decimal = ZERO
+    dust: int = 0
+    dust_value_usd: Decimal = ZERO
+    closable: int = 0
+    closable_value_usd: Decimal = ZERO
+    net_usd: Decimal = ZERO
+    fee_usd: Decimal = ZERO
+    slippage_usd: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One priced holding on the way from no dust to everything being dust.
+
+    The verdict of `from_on` speaks of no threshold; `WhatIf.classified` has its words.
+    """
+
+    value_usd: Decimal
+    below: ClassifiedPosition  # at every threshold above its value
+    from_on: ClassifiedPosition  # at every other threshold
+    frees: int  # slots, once it is below
+    is_residue: bool  # below the threshold it is no position at all
+
 
 class WhatIf:
-    """Answer for any threshold; the positions are looked at once, each answer is a look-up."""
+    """Answer for any threshold: every holding is looked at once, each answer is a look-up.
 
-    def __init__(self, holdings: Sequence[Holding], *, policy: Policy, cap: int) -> None:
-        """Sort the non-cash holdings by value and sum them up along the way."""
-        held = [item for item in holdings if item.asset not in policy.cash_assets]
-        self._policy = policy
+    A priced holding has two faces, one below the threshold and one from it on, and where exactly
+    the threshold is changes neither. So the holdings are sorted by value and summed up on the way.
+    """
+
+    def __init__(
+        self,
+        holdings: Sequence[Holding],
+        *,
+        policy: Policy,
+        cap: int,
+        in_flight: frozenset[str] = frozenset(),
+    ) -> None:
+        """Look at every holding, whatever the threshold may be."""
+        self.policy = policy
         self._cap = cap
-        self._held = held
-        self._unpriced = sum(
-            1
-            for item in held
-            if item.value_usd is None and not item.earn and item.asset not in policy.ignored_assets
+        self._in_flight = in_flight
+        self._rest = classify(  # cash and the unpriced: the same at every threshold
+            [item for item in holdings if not self._has_faces(item)],
+            threshold=ZERO,
+            policy=policy,
+            in_flight=in_flight,
         )
-        priced = sorted(
-            ((item.value_usd, item) for item in held if item.value_usd is not None),
-            key=lambda pair: pair[0],
-        )
-        self._values = [value for value, _ in priced]
-        self._sums = [ZERO, *accumulate(self._values)]
-        countable = [0 if item.earn else 1 for _, item in priced]
-        self._countable_below = [0, *accumulate(countable)]
-        self._priced = [item for _, item in priced]
-
-    def at(self, threshold: Decimal, *, in_flight: frozenset[str] = frozenset()) -> ThresholdEffect:
-        """Return what this threshold would mean; more threshold never means fewer free slots."""
-        below = bisect_left(self._values, threshold)
-        residue = [item for item in self._priced[:below] if is_residue(item, threshold=threshold)]
-        verdicts = [
-            closing_verdict(item, threshold=threshold, policy=self._policy, in_flight=in_flight)
-            for item in self._priced[:below]
-            if not is_residue(item, threshold=threshold)
+        below = [
+            self._face(item, threshold=EVERYTHING) for item in holdings if self._has_faces(item)
         ]
-        closable = [verdict for verdict in verdicts if verdict.route is not None]
-        counted = self._unpriced + self._countable_below[-1] - self._countable_below[below]
+        # Largest first as everywhere, then turned round: equal values keep their order.
+        self._below = sorted(below, key=_value, reverse=True)[::-1]
+        self._from_on = [self._other_face(item) for item in self._below]
+        self._residue = [is_residue(item.holding, threshold=EVERYTHING) for item in self._below]
+        self._values = [_value(item) for item in self._below]
+        faces = zip(self._below, self._from_on, self._residue, strict=True)
+        self._sums = list(accumulate(faces, _added, initial=_Sums()))
+
+    def _has_faces(self, holding: Holding) -> bool:
+        return holding.value_usd is not None and holding.asset not in self.policy.cash_assets
+
+    def _face(self, holding: Holding, *, threshold: Decimal) -> ClassifiedPosition:
+        closing = closing_verdict(
+            holding, threshold=threshold, policy=self.policy, in_flight=self._in_flight
+        )
+        return at_threshold(holding, threshold=threshold, policy=self.policy, closing=closing)
+
+    def _other_face(self, below: ClassifiedPosition) -> ClassifiedPosition:
+        holding = below.holding
+        if holding.asset in self.policy.ignored_assets:  # it is ignored below the threshold only
+            return self._face(holding, threshold=ZERO)
+        return at_threshold(holding, threshold=ZERO, policy=self.policy, closing=below.closing)
+
+    @property
+    def size(self) -> int:
+        """Return how many holdings it keeps."""
+        return len(self._values) + len(self.unpriced) + len(self._rest.cash)
+
+    @property
+    def unpriced(self) -> Sequence[ClassifiedPosition]:
+        """Return the positions that nobody can value; they are the same at every threshold."""
+        return self._rest.positions
+
+    def at(self, threshold: Decimal) -> ThresholdEffect:
+        """Return what this threshold would mean; more threshold never means fewer free slots."""
+        sums = self._sums[bisect_left(self._values, threshold)]
+        counted = self._counted_unpriced + self._sums[-1].counted - sums.counted
         slots = Slots(cap=self._cap, counted=counted)
         return ThresholdEffect(
             threshold=threshold,
-            dust=below - len(residue),
-            dust_value_usd=self._sums[below]
-            - sum((item.value_usd or ZERO for item in residue), ZERO),
+            positions=len(self.unpriced) + len(self._values) - sums.residue,
+            positions_value_usd=self.priced_usd - sums.residue_value_usd,
+            dust=sums.dust,
+            dust_value_usd=sums.dust_value_usd,
             counted=counted,
             available=slots.available,
             over_cap=slots.over_cap,
-            closable=len(closable),
-            closable_net_usd=sum((item.expected_net_usd or ZERO for item in closable), ZERO),
-            closing_fee_usd=sum((item.expected_fee_usd or ZERO for item in closable), ZERO),
-            closing_slippage_usd=sum(
-                (item.expected_slippage_usd or ZERO for item in closable), ZERO
-            ),
+            closable=sums.closable,
+            closable_value_usd=sums.closable_value_usd,
+            closable_net_usd=sums.net_usd,
+            closing_fee_usd=sums.fee_usd,
+            closing_slippage_usd=sums.slippage_usd,
         )
+
+    @cached_property
+    def priced_usd(self) -> Decimal:
+        """Return what everything with a known price is worth, cash apart."""
+        return sum(self._values, ZERO)
+
+    @cached_property
+    def cash_usd(self) -> Decimal:
+        """Return what the cash with a known price is worth."""
+        return sum((item.value_usd or ZERO for item in self._rest.cash), ZERO)
+
+    @cached_property
+    def _counted_unpriced(self) -> int:
+        return sum(item.counted for item in self.unpriced)
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """Return the priced holdings, smallest value first, with what each of them frees."""
+        faces = zip(self._values, self._below, self._from_on, self._residue, strict=True)
+        return [
+            Step(
+                value_usd=value,
+                below=below,
+                from_on=from_on,
+                frees=int(from_on.counted),
+                is_residue=residue,
+            )
+            for value, below, from_on, residue in faces
+        ]
+
+    def steps_below(self, threshold: Decimal) -> int:
+        """Return how many of the steps are below the threshold."""
+        return bisect_left(self._values, threshold)
+
+    def dust(self, threshold: Decimal) -> list[ClassifiedPosition]:
+        """Return the dust, largest first."""
+        below = bisect_left(self._values, threshold)
+        found = zip(self._below[:below], self._residue, strict=False)
+        return [item for item, residue in found if not residue][::-1]
+
+    def categories(self, threshold: Decimal) -> Counter[Category]:
+        """Return how many positions each category has."""
+        below = bisect_left(self._values, threshold)
+        found = Counter(item.category for item in self._from_on[below:])
+        found[Category.DUST] = self._sums[below].dust
+        found[Category.UNPRICED] = len(self.unpriced)
+        return found
+
+    def classified(self, threshold: Decimal) -> Classified:
+        """Return what classifying all holdings at this threshold says."""
+        below = bisect_left(self._values, threshold)
+        from_on = [
+            at_threshold(
+                item.holding, threshold=threshold, policy=self.policy, closing=item.closing
+            )
+            for item in reversed(self._from_on[below:])
+        ]
+        residue = zip(self._below[:below], self._residue, strict=False)
+        return Classified(
+            positions=[*self.unpriced, *from_on, *self.dust(threshold)],
+            residue=[item.holding for item, is_residue in residue if is_residue][::-1],
+            cash=self._rest.cash,
+        )
+
+    @cached_property
+    def exchange_minimum_usd(self) -> Decimal | None:
+        """Return the commonest minimum order value among the positions' markets, USD."""
+        minimums = Counter(
+            item.holding.min_notional * item.holding.quote_price_usd
+            for item in (*self.unpriced, *self._below)
+            if item.holding.min_notional and item.holding.quote_price_usd
+        )
+        return minimums.most_common(1)[0][0] if minimums else None
+
+
+def _value(item: ClassifiedPosition) -> Decimal:
+    return item.value_usd or ZERO
+
+
+def _added(sums: _Sums, faces: tuple[ClassifiedPosition, ClassifiedPosition, bool]) -> _Sums:
+    """Return the sums with one more holding in them."""
+    below, from_on, residue = faces
+    sums = sums._replace(counted=sums.counted + from_on.counted)
+    value, verdict = _value(below), below.verdict
+    if residue:
+        return sums._replace(
+            residue=sums.residue + 1, residue_value_usd=sums.residue_value_usd + value
+        )
+    sums = sums._replace(dust=sums.dust + 1, dust_value_usd=sums.dust_value_usd + value)
+    if verdict.route is None:
+        return sums
+    return sums._replace(
+        closable=sums.closable + 1,
+        closable_value_usd=sums.closable_value_usd + value,
+        net_usd=sums.net_usd + (verdict.expected_net_usd or ZERO),
+        fee_usd=sums.fee_usd + (verdict.expected_fee_usd or ZERO),
+        slippage_usd=sums.slippage_usd + (verdict.expected_slippage_usd or ZERO),
+    )

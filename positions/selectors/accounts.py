@@ -1,20 +1,16 @@
 """Read accounts with their newest policy and snapshots: one, or all of them, in few queries."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
-from positions.models import (
-    DustPolicy,
-    ExchangeAccount,
-    Position,
-    Snapshot,
-    SnapshotStatus,
-)
+from positions.domain.policies import Policy
+from positions.domain.what_if import WhatIf
+from positions.models import DustPolicy, ExchangeAccount, Snapshot, SnapshotStatus
 from positions.selectors.analysis import Analysis
+from positions.selectors.memory import wanted, what_ifs_of
 from positions.selectors.snapshots import assets_in_flight, of_this_account
 
 
@@ -73,29 +69,52 @@ def snapshots_of(rows: Sequence[DustPolicy]) -> dict[int, Snapshot]:
     return {snapshot.pk: snapshot for snapshot in found}
 
 
-def reading_of(
+def readings_of(
+    rows: Sequence[DustPolicy], *, in_flight: Mapping[int, frozenset[str]], now: datetime
+) -> list[AccountReading]:
+    """Return the accounts of these policies, in two queries; `in_flight` is by account."""
+    snapshots = snapshots_of(rows)
+    policies = {row.account_id: row.as_domain() for row in rows}
+    keys = {
+        row.account_id: wanted(
+            good, policy=policies[row.account_id], in_flight=in_flight[row.account_id]
+        )
+        for row in rows
+        if (good := snapshots.get(row.good_pk)) is not None  # type: ignore[attr-defined]  # annotated
+    }
+    what_ifs = what_ifs_of(list(keys.values()))
+    return [
+        _reading_of(
+            row,
+            policy=policies[row.account_id],
+            snapshots=snapshots,
+            what_if=what_ifs[keys[row.account_id]] if row.account_id in keys else None,
+            now=now,
+        )
+        for row in rows
+    ]
+
+
+def _reading_of(
     row: DustPolicy,
     *,
-    snapshots: dict[int, Snapshot],
-    positions: dict[int, list[Position]],
-    in_flight: frozenset[str],
+    policy: Policy,
+    snapshots: Mapping[int, Snapshot],
+    what_if: WhatIf | None,
     now: datetime,
 ) -> AccountReading:
-    """Return one account from rows that were read already."""
     good = snapshots.get(row.good_pk)  # type: ignore[attr-defined]  # annotated
     newest = snapshots.get(row.newest_pk)  # type: ignore[attr-defined]  # annotated
     analysis = None
-    if good is not None and newest is not None:
-        policy = row.as_domain()
+    if good is not None and newest is not None and what_if is not None:
         analysis = Analysis(
             account=row.account,
             policy_row=row,
             policy=policy,
             snapshot=good,
             newest=newest,
-            holdings=[item.as_domain() for item in positions[good.pk]],
+            what_if=what_if,
             threshold=policy.dust_threshold,
-            in_flight=in_flight,
             now=now,
         )
     return AccountReading(
@@ -108,24 +127,11 @@ def reading_of(
     )
 
 
-def positions_of(snapshots: Sequence[int]) -> dict[int, list[Position]]:
-    """Return the positions of each snapshot, in one query."""
-    found: defaultdict[int, list[Position]] = defaultdict(list)
-    for position in Position.objects.filter(snapshot__in=snapshots):
-        found[position.snapshot_id].append(position)
-    return found
-
-
 def account_reading(slug: str, *, now: datetime) -> AccountReading:
     """Return one account as it was last read; raise `ExchangeAccount.DoesNotExist`."""
     row = policies_in_force().filter(account__slug=slug).first()
     if row is None:
         raise ExchangeAccount.DoesNotExist(f"There is no account {slug}.")
-    good = row.good_pk  # type: ignore[attr-defined]  # annotated
-    return reading_of(
-        row,
-        snapshots=snapshots_of([row]),
-        positions=positions_of([good] if good else []),
-        in_flight=assets_in_flight(row.account),
-        now=now,
-    )
+    in_flight = {row.account_id: assets_in_flight(row.account)}
+    (reading,) = readings_of([row], in_flight=in_flight, now=now)
+    return reading

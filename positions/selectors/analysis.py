@@ -9,12 +9,12 @@ from functools import cached_property
 from typing import Any
 
 from positions.domain.amounts import ZERO, canonical
-from positions.domain.balances import Holding
-from positions.domain.classification import Classified, ClassifiedPosition, classify
+from positions.domain.classification import Classified, ClassifiedPosition
 from positions.domain.policies import SHOWN_THRESHOLDS, Policy
 from positions.domain.verdicts import Category, Reason
 from positions.domain.what_if import Slots, ThresholdEffect, WhatIf
 from positions.models import DustPolicy, ExchangeAccount, Snapshot, SnapshotStatus
+from positions.selectors.memory import what_if_of
 from positions.selectors.plan_checks import ANCHOR_STOPS_AT, ANCHOR_WARNS_AT
 from positions.selectors.snapshots import assets_in_flight, latest, latest_good
 
@@ -40,20 +40,14 @@ class Analysis:
     policy: Policy
     snapshot: Snapshot
     newest: Snapshot  # the newest reading, which may have failed
-    holdings: Sequence[Holding]
+    what_if: WhatIf
     threshold: Decimal
-    in_flight: frozenset[str]
     now: datetime
 
     @cached_property
     def classified(self) -> Classified:
         """Return positions, residue and cash at the threshold."""
-        return classify(
-            self.holdings,
-            threshold=self.threshold,
-            policy=self.policy,
-            in_flight=self.in_flight,
-        )
+        return self.what_if.classified(self.threshold)
 
     @property
     def positions(self) -> Sequence[ClassifiedPosition]:
@@ -61,46 +55,35 @@ class Analysis:
         return self.classified.positions
 
     @cached_property
-    def what_if(self) -> WhatIf:
-        """Return what answers for any threshold."""
-        return WhatIf(self.holdings, policy=self.policy, cap=self.policy.position_cap)
-
-    @cached_property
     def effect(self) -> ThresholdEffect:
         """Return what the threshold means."""
-        return self.effect_of(self.threshold)
-
-    def effect_of(self, threshold: Decimal) -> ThresholdEffect:
-        """Return what another threshold would mean."""
-        return self.what_if.at(threshold, in_flight=self.in_flight)
+        return self.what_if.at(self.threshold)
 
     @cached_property
     def thresholds(self) -> list[ThresholdEffect]:
         """Return the effects of the shown thresholds, the policy's own and the asked one."""
         shown = {*SHOWN_THRESHOLDS, self.policy.dust_threshold, self.threshold}
-        return [self.effect_of(threshold) for threshold in sorted(shown)]
+        return [self.what_if.at(threshold) for threshold in sorted(shown)]
 
     @cached_property
     def slots(self) -> Slots:
         """Return the slots at the threshold."""
-        return Slots(
-            cap=self.policy.position_cap, counted=sum(item.counted for item in self.positions)
-        )
+        return Slots(cap=self.policy.position_cap, counted=self.effect.counted)
 
     @cached_property
     def slots_counting_everything(self) -> Slots:
         """Return the slots as a bot sees them that counts every holding."""
-        return Slots(cap=self.policy.position_cap, counted=len(self.positions))
+        return Slots(cap=self.policy.position_cap, counted=self.effect.positions)
 
     @cached_property
     def counts(self) -> Counter[Category]:
         """Return how many positions each category has."""
-        return Counter(item.category for item in self.positions)
+        return self.what_if.categories(self.threshold)
 
     @cached_property
     def dust(self) -> list[ClassifiedPosition]:
         """Return the dust, largest first."""
-        return [item for item in self.positions if item.category is Category.DUST]
+        return self.what_if.dust(self.threshold)
 
     @cached_property
     def closable(self) -> list[ClassifiedPosition]:
@@ -112,30 +95,30 @@ class Analysis:
         """Return the dust that can't be closed now."""
         return [item for item in self.dust if item.verdict.route is None]
 
-    @cached_property
+    @property
     def cash_usd(self) -> Decimal:
         """Return what the cash with a known price is worth."""
-        return sum((item.value_usd or ZERO for item in self.classified.cash), ZERO)
+        return self.what_if.cash_usd
 
-    @cached_property
+    @property
     def positions_usd(self) -> Decimal:
         """Return what the positions with a known price are worth."""
-        return sum((item.value_usd or ZERO for item in self.positions), ZERO)
+        return self.effect.positions_value_usd
 
-    @cached_property
+    @property
     def dust_usd(self) -> Decimal:
         """Return what the dust is worth."""
-        return sum((item.value_usd or ZERO for item in self.dust), ZERO)
+        return self.effect.dust_value_usd
 
-    @cached_property
+    @property
     def residue_usd(self) -> Decimal:
         """Return what the residue is worth."""
-        return sum((item.value_usd or ZERO for item in self.classified.residue), ZERO)
+        return self.what_if.priced_usd - self.positions_usd
 
     @property
     def total_usd(self) -> Decimal:
         """Return what everything with a known price is worth."""
-        return self.cash_usd + self.positions_usd + self.residue_usd
+        return self.cash_usd + self.what_if.priced_usd
 
     @property
     def age(self) -> timedelta:
@@ -164,16 +147,6 @@ class Analysis:
         return f"{self.snapshot.anchor} is {off}% off the other stablecoins here.{stops}"
 
     @cached_property
-    def exchange_minimum_usd(self) -> Decimal | None:
-        """Return the commonest minimum order value among the positions' markets, USD."""
-        minimums = Counter(
-            item.holding.min_notional * item.holding.quote_price_usd
-            for item in self.positions
-            if item.holding.min_notional and item.holding.quote_price_usd
-        )
-        return minimums.most_common(1)[0][0] if minimums else None
-
-    @cached_property
     def recommendations(self) -> list[Recommendation]:
         """Return what a person should do, most useful first."""
         return list(_recommend(self))
@@ -195,9 +168,8 @@ def analyse(
         policy=policy,
         snapshot=snapshot,
         newest=newest,
-        holdings=[item.as_domain() for item in snapshot.positions.all()],
+        what_if=what_if_of(snapshot, policy=policy, in_flight=assets_in_flight(account)),
         threshold=policy.dust_threshold if threshold is None else threshold,
-        in_flight=assets_in_flight(account),
         now=now,
     )
 
@@ -212,11 +184,11 @@ def _recommend(analysis: Analysis) -> Any:
         )
     if closable:
         net = sum((item.verdict.expected_net_usd or ZERO for item in closable), ZERO)
-        left = len(analysis.positions) - len(closable)
+        held = analysis.effect.positions
         yield Recommendation(
             code="CLOSE_DUST",
             message=f"Close {_count(len(closable), 'position')} for about ${net:,.2f}. The account "
-            f"would hold {_count(left, 'position')} instead of {len(analysis.positions)}.",
+            f"would hold {_count(held - len(closable), 'position')} instead of {held}.",
         )
     elif not analysis.dust:
         yield Recommendation(
@@ -247,7 +219,7 @@ def _recommend(analysis: Analysis) -> Any:
         yield Recommendation(
             code="STUCK", message=f"{_count(len(stuck), 'dust position')} can't be closed: {told}."
         )
-    if unpriced := sum(item.counted for item in analysis.positions if item.value_usd is None):
+    if unpriced := sum(item.counted for item in analysis.what_if.unpriced):
         yield Recommendation(
             code="UNPRICED",
             message=f"{_count(unpriced, 'position')} without a trustworthy price "

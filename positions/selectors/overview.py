@@ -14,13 +14,7 @@ from positions.domain.orders import CLOSED, OrderState
 from positions.domain.plans import LIVE, PlanState
 from positions.models import CleanupPlan, CloseOrder, ExchangeAccount, Halt
 from positions.models.accounts import Environment
-from positions.selectors.accounts import (
-    AccountReading,
-    policies_in_force,
-    positions_of,
-    reading_of,
-    snapshots_of,
-)
+from positions.selectors.accounts import AccountReading, policies_in_force, readings_of
 from positions.selectors.analysis import PLAIN_REASONS, Analysis
 
 
@@ -141,31 +135,25 @@ class Overview:
 
 def overview(*, now: datetime, halts: Sequence[Halt]) -> Overview:
     """Return every account, worst first, in four queries; `halts` are those in force."""
-    policies = list(policies_in_force().order_by("account__slug"))
-    snapshots = snapshots_of(policies)
-    positions = positions_of([row.good_pk for row in policies if row.good_pk])  # type: ignore[attr-defined]  # annotated
     orders: defaultdict[int, list[CloseOrder]] = defaultdict(list)
     open_or_live = ~Q(status__in=CLOSED) | Q(plan__status__in=LIVE)
     for order in CloseOrder.objects.filter(open_or_live).select_related("plan").order_by("pk"):
         orders[order.account_id].append(order)
+    policies = list(policies_in_force().order_by("account__slug"))
+    in_flight = {
+        row.account_id: frozenset(
+            order.asset
+            for order in orders[row.account_id]
+            if order.state not in CLOSED and order.plan.state is not PlanState.DRAFT
+        )
+        for row in policies
+    }
     stopped = {halt.account_id: halt for halt in halts}
     rows = [
         _overview_row(
-            reading_of(
-                row,
-                snapshots=snapshots,
-                positions=positions,
-                in_flight=frozenset(
-                    order.asset
-                    for order in orders[row.account_id]
-                    if order.state not in CLOSED and order.plan.state is not PlanState.DRAFT
-                ),
-                now=now,
-            ),
-            orders=orders[row.account_id],
-            halt=stopped.get(row.account_id),
+            reading, orders=orders[reading.account.pk], halt=stopped.get(reading.account.pk)
         )
-        for row in policies
+        for reading in readings_of(policies, in_flight=in_flight, now=now)
     ]
     return Overview(rows=sorted(rows, key=lambda row: (row.rank, row.account.slug)))
 

@@ -65,6 +65,13 @@ def usd(value: Number) -> str:
     return _money(value, 2)
 
 
+def threshold_text(threshold: Decimal) -> str:
+    """Return a threshold as people write it: cents, and more digits where it has them."""
+    if threshold == threshold.quantize(Decimal("0.01")):
+        return usd(threshold)
+    return f"${quantity(threshold)}"
+
+
 @register.filter
 def usd4(value: Number) -> str:
     """Return USD with 4 decimals, for fees and net proceeds."""

@@ -21,7 +21,8 @@ from positions.selectors.plans import recent_plans
 from positions.services.dispatch import Due
 from positions.services.snapshots import ask_for_snapshot
 from positions.tasks import wake
-from positions.views.chart import charts, slots_sentence, threshold_text
+from positions.templatetags.formats import threshold_text
+from positions.views.chart import charts, slots_sentence
 from positions.views.context import halts_of
 from positions.views.errors import fragment, page, page_again
 from positions.views.gauges import account_gauge, unknown_gauge
@@ -133,20 +134,17 @@ def _numbers(asked: Asked) -> dict[str, Any]:
     analysis = asked.analysis
     effect = analysis.effect
     costs = effect.closing_fee_usd + effect.closing_slippage_usd
-    closed = sum((item.value_usd or Decimal(0) for item in analysis.closable), Decimal(0))
     wide, phone = charts(analysis)
     return {
         "asked": asked,
         "analysis": analysis,
         "effect": effect,
         "costs": costs,
-        "costs_share": costs / closed if closed else None,
-        "stuck_usd": sum((item.value_usd or Decimal(0) for item in analysis.stuck), Decimal(0)),
+        "costs_share": costs / effect.closable_value_usd if effect.closable_value_usd else None,
         "threshold_text": threshold_text(analysis.threshold),
         "threshold_value": canonical(analysis.threshold),
         "slots_text": slots_sentence(analysis),
         "wide_chart": wide,
-        "phone_chart": phone,
         "charts": [wide, phone],
         "advice": analysis.recommendations,
     }

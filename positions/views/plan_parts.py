@@ -9,7 +9,7 @@ from django.utils import timezone
 from positions.domain.orders import OrderState
 from positions.models import CleanupPlan, CloseOrder
 from positions.selectors.plan_pages import PlanPage, plan_page
-from positions.views.chart import threshold_text
+from positions.templatetags.formats import threshold_text
 from positions.views.context import halts_of
 from positions.views.gauges import Gauge, gauge_of
 

@@ -12,7 +12,7 @@ from positions.forms import asked_threshold
 from positions.models import DustPolicy, ExchangeAccount
 from positions.services import policies
 from positions.services.permissions import Permission, require
-from positions.views.chart import threshold_text
+from positions.templatetags.formats import threshold_text
 from positions.views.errors import page
 from positions.views.people import actor_of
 

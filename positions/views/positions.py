@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from positions.domain.classification import ClassifiedPosition
 from positions.domain.verdicts import Category
 from positions.selectors.analysis import Analysis
-from positions.views.chart import threshold_text
+from positions.templatetags.formats import threshold_text
 
 
 @dataclass(frozen=True, kw_only=True)

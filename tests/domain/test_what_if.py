@@ -1,5 +1,6 @@
 """Any threshold's effect agrees with the full classification, and more never frees less."""
 
+from collections import Counter
 from decimal import Decimal
 from itertools import pairwise
 
@@ -112,9 +113,9 @@ def test_residue_is_not_counted_as_dust() -> None:
 
 
 def test_dust_in_a_running_order_is_dust_but_not_closable_again() -> None:
-    what_if = WhatIf([make_holding()], policy=make_policy(), cap=8)
-    assert what_if.at(Decimal(1)).closable == 1
-    busy = what_if.at(Decimal(1), in_flight=frozenset(["DOGE"]))
+    held, policy = [make_holding()], make_policy()
+    assert WhatIf(held, policy=policy, cap=8).at(Decimal(1)).closable == 1
+    busy = WhatIf(held, policy=policy, cap=8, in_flight=frozenset(["DOGE"])).at(Decimal(1))
     assert (busy.dust, busy.closable, busy.closable_net_usd) == (1, 0, 0)
 
 
@@ -134,25 +135,60 @@ def test_the_effect_of_a_threshold_is_what_classifying_at_it_says(
     case: tuple[list[Holding], list[Decimal]], policy: Policy, cap: int
 ) -> None:
     holdings, asked = case
-    what_if = WhatIf(holdings, policy=policy, cap=cap)
     in_flight = frozenset(IN_FLIGHT)
+    what_if = WhatIf(holdings, policy=policy, cap=cap, in_flight=in_flight)
     for threshold in asked:
-        effect = what_if.at(threshold, in_flight=in_flight)
+        effect = what_if.at(threshold)
         full = classify(holdings, threshold=threshold, policy=policy, in_flight=in_flight)
         dust = [item for item in full.positions if item.category is Category.DUST]
         closable = [item.verdict for item in full.positions if item.verdict.route is not None]
         counted = sum(item.counted for item in full.positions)
+        assert what_if.classified(threshold) == full
+        assert what_if.dust(threshold) == dust
+        assert what_if.categories(threshold) == Counter(item.category for item in full.positions)
+        assert effect.positions == len(full.positions)
+        assert effect.positions_value_usd == sum(item.value_usd or 0 for item in full.positions)
         assert effect.dust == len(dust)
         assert effect.dust_value_usd == sum(item.value_usd or 0 for item in dust)
         assert effect.counted == counted
         assert effect.available == max(0, cap - counted)
         assert effect.over_cap == max(0, counted - cap)
         assert effect.closable == len(closable)
+        assert effect.stuck == len(dust) - len(closable)
+        assert effect.stuck_value_usd == sum(
+            item.value_usd or 0 for item in dust if item.verdict.route is None
+        )
         assert effect.closable_net_usd == sum(item.expected_net_usd or 0 for item in closable)
         assert effect.closing_fee_usd == sum(item.expected_fee_usd or 0 for item in closable)
         assert effect.closing_slippage_usd == sum(
             item.expected_slippage_usd or 0 for item in closable
         )
+
+
+@settings(deadline=None, max_examples=120)
+@given(accounts_with_thresholds(), policies(), st.integers(1, 10))
+def test_the_steps_lead_from_no_dust_to_any_threshold(
+    case: tuple[list[Holding], list[Decimal]], policy: Policy, cap: int
+) -> None:
+    holdings, asked = case
+    what_if = WhatIf(holdings, policy=policy, cap=cap)
+    start = what_if.at(Decimal(0)).counted
+    values = [step.value_usd for step in what_if.steps]
+    assert values == sorted(values)
+    for threshold in asked:
+        below = what_if.steps_below(threshold)
+        assert all(value < threshold for value in values[:below])
+        assert all(value >= threshold for value in values[below:])
+        freed = sum(step.frees for step in what_if.steps[:below])
+        assert start - freed == what_if.at(threshold).counted
+        faces = [step.below for step in what_if.steps[:below] if not step.is_residue]
+        faces += [step.from_on for step in what_if.steps[below:]]
+        told = {
+            item.asset: (item.category, item.counted, item.closing)
+            for item in what_if.classified(threshold).positions
+            if item.value_usd is not None
+        }
+        assert told == {item.asset: (item.category, item.counted, item.closing) for item in faces}
 
 
 @settings(deadline=None, max_examples=120)

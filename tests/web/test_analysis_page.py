@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from positions.models import DustPolicy, ExchangeAccount
 from positions.selectors.accounts import account_reading
-from positions.views.chart import PHONE, WIDE, Chart
+from positions.views.chart import charts
 from tests.web import builders
 
 HTMX = {"HX-Request": "true"}
@@ -254,17 +254,19 @@ def test_the_updating_note_ends_with_the_newer_snapshot(
 def test_the_chart_puts_values_where_they_belong(desk: ExchangeAccount, now: datetime) -> None:
     analysis = account_reading(desk.slug, now=now).analysis
     assert analysis is not None
-    for frame in (WIDE, PHONE):
-        chart = Chart(frame=frame, analysis=analysis)
-        assert (chart.lo, chart.hi) == (-2, 2)
+    for chart in charts(analysis):
+        frame, stairs, plot = chart.frame, chart.stairs, chart.drawing.plot
+        marks = chart.drawing.marks.at(chart.below)
+        assert (stairs.lo, stairs.hi) == (-2, 2)
         middle = (frame.left + frame.plot_right) / 2
         assert chart.threshold_x == pytest.approx(middle)
-        assert chart.x(Decimal("0.00000001")) == frame.left
+        assert plot.x(stairs.share(Decimal("0.00000001"))) == frame.left
         assert chart.handle == 200
-        assert chart.y(0) == frame.floor
-        assert len(chart.points) == 8
-        assert all(point.labelled for point in chart.points)
-        assert chart.free_at_threshold == 6
+        assert plot.y(0) == frame.floor
+        assert len(marks) == 8
+        assert all(mark.label for mark in marks)
+        assert chart.drawing.marks.are_named
+        assert chart.free == 6
 
 
 def test_the_chart_of_a_crowded_account_shows_what_is_over_the_cap(
