@@ -3,8 +3,9 @@
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -28,7 +29,7 @@ from positions.views.errors import fragment, page, page_again
 from positions.views.gauges import account_gauge, unknown_gauge
 from positions.views.people import actor_of
 from positions.views.policies import account_named
-from positions.views.positions import Asked, positions_table
+from positions.views.positions import PARAMETERS, Asked, positions_table
 
 PRESETS = (Decimal("0.50"), Decimal("5.00"))
 
@@ -42,11 +43,12 @@ def account_detail(request: HttpRequest, slug: str) -> HttpResponse:
         return render(request, "positions/account_unread.html", _frame(request, reading))
     if getattr(request, "htmx", None) and request.htmx.target == "positions":  # type: ignore[attr-defined]  # set by its middleware
         asked = _asked(request, reading.analysis)
-        return render(
-            request,
-            "positions/_positions.html",
-            _frame(request, reading) | positions_table(request, asked),
-        )
+        table = "_positions.html" if reading.slots_known else "_positions_then.html"
+        context = _frame(request, reading) | positions_table(request, asked)
+        response = render(request, f"positions/{table}", context)
+        threshold = "" if asked.is_policy else asked.text
+        response["HX-Push-Url"] = _address(slug, threshold=threshold, table=request.GET)
+        return response
     return _whole_page(request, reading, reading.analysis)
 
 
@@ -64,10 +66,18 @@ def what_if(request: HttpRequest, slug: str) -> HttpResponse:
     context = _frame(request, reading) | _numbers(asked) | {"out_of_band": status == 200}
     response = render(request, "positions/_what_if.html", context, status=status)
     if status == 200:
-        address = reverse("positions:account_detail", args=[slug])
-        query = urlencode({"threshold": asked.text})
-        response["HX-Replace-Url"] = f"{address}?{query}"
+        # What the shown address says about the table stays: this answer doesn't touch it.
+        shown = QueryDict(urlsplit(request.htmx.current_url or "").query)  # type: ignore[attr-defined]  # set by its middleware
+        response["HX-Replace-Url"] = _address(slug, threshold=asked.text, table=shown)
     return response
+
+
+def _address(slug: str, *, threshold: str, table: QueryDict) -> str:
+    """Return the page's address with a threshold and what the table shows."""
+    asked = {"threshold": threshold, **{name: table.get(name, "") for name in PARAMETERS}}
+    query = urlencode({name: value for name, value in asked.items() if value})
+    address = reverse("positions:account_detail", args=[slug])
+    return f"{address}?{query}" if query else address
 
 
 def _reading(slug: str) -> AccountReading:

@@ -60,7 +60,11 @@ def gauge_of(
         )
         for item in taking
     ]
-    dust = [item for item in positions if item.category is Category.DUST and item not in taking]
+    dust = [
+        item
+        for item in positions
+        if item.category is Category.DUST and not (counting_everything or item.counted)
+    ]
     dust.sort(key=lambda item: -(item.value_usd or 0))
     room = max(0, cap - len(used))
     skipped = [Cell(kind="skipped", hollow=item.verdict.route is None) for item in dust[:room]]

@@ -1,9 +1,12 @@
-"""Filter, sort and cut the table of positions by what the address asks for."""
+"""Filter, sort, cut and page the table of positions by what the address asks for."""
 
+from collections import Counter
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.core.paginator import Page, Paginator
 from django.http import HttpRequest
 
 from positions.domain.classification import ClassifiedPosition
@@ -27,7 +30,7 @@ class Asked:
 
 
 ROUTES = {"SELL": "Sell", "KEEP": "Keep"}
-SORTS = {
+SORTS: dict[str, Callable[[ClassifiedPosition], Any]] = {
     "asset": lambda item: item.asset,
     "quantity": lambda item: item.holding.total,
     "price": lambda item: item.holding.price_usd,
@@ -47,42 +50,42 @@ COLUMNS = (
 )
 
 
+ON_A_PAGE = 50
+RESIDUE_SHOWN = 20
+# What the address says about the table; the threshold stands beside it.
+PARAMETERS = ("category", "route", "find", "sort", "page")
+
+
 def positions_table(request: HttpRequest, asked: Asked) -> dict[str, Any]:
-    """Return what the table shows: filtered, sorted, and cut at the threshold."""
+    """Return what the table shows: filtered, sorted, paged, and cut at the threshold."""
     analysis = asked.analysis
-    category = request.GET.get("category", "").upper()
-    route = request.GET.get("route", "").upper()
+    category = _one_of(Category.__members__, request.GET.get("category", ""))
+    route = _one_of(ROUTES, request.GET.get("route", ""))
     find = request.GET.get("find", "").strip()
     sort = request.GET.get("sort", "")
-    key = sort.removeprefix("-")
-    by_value = key not in SORTS
     shown = [
         item
         for item in analysis.positions
-        if (category not in set(Category) or item.category == category)
-        and (route not in ROUTES or _route(item) == route)
+        if category in ("", item.category)
+        and route in ("", _route(item))
         and find.lower() in item.asset.lower()
     ]
-    if not by_value:
-        known = [item for item in shown if SORTS[key](item) is not None]
-        unknown = [item for item in shown if SORTS[key](item) is None]
-        shown = sorted(known, key=SORTS[key], reverse=sort.startswith("-")) + unknown
-    below = next(
-        (number for number, item in enumerate(shown) if item.category is Category.DUST), None
-    )
-    routes = [_route(item) for item in analysis.positions]
+    shown = _sorted(shown, sort)
+    page = Paginator(shown, ON_A_PAGE).get_page(request.GET.get("page"))
+    routes = Counter(_route(item) for item in analysis.positions)
+    residue = analysis.classified.residue
     return {
         "asked": asked,
         "analysis": analysis,
-        "rows": shown,
-        "cut_before": below if by_value or sort == "-value" else None,
-        "category": category if category in set(Category) else "",
-        "route": route if route in ROUTES else "",
+        "page": page,
+        "cut_before": _cut(shown, page) if _is_by_value(sort) else None,
+        "category": category,
+        "route": route,
         "find": find,
         "categories": [
             (item.value, _CATEGORY_NAMES[item], analysis.counts[item]) for item in Category
         ],
-        "routes": [(code, name, routes.count(code)) for code, name in ROUTES.items()],
+        "routes": [(code, name, routes[code]) for code, name in ROUTES.items()],
         "columns": [
             {
                 "title": title,
@@ -98,7 +101,35 @@ def positions_table(request: HttpRequest, asked: Asked) -> dict[str, Any]:
         ),
         "counted": sum(item.counted for item in shown),
         "table_threshold_text": threshold_text(analysis.threshold),
+        "residue": residue[:RESIDUE_SHOWN],
+        "residue_more": len(residue[RESIDUE_SHOWN:]),
     }
+
+
+def _one_of(known: Container[str], text: str) -> str:
+    """Return the code that is asked for; empty, which means all of them, if there is none such."""
+    return text.upper() if text.upper() in known else ""
+
+
+def _is_by_value(sort: str) -> bool:
+    """Tell whether the largest value comes first, as it does unless something else is asked for."""
+    return sort == "-value" or sort.removeprefix("-") not in SORTS
+
+
+def _sorted(positions: list[ClassifiedPosition], sort: str) -> list[ClassifiedPosition]:
+    if _is_by_value(sort):
+        return positions
+    key = SORTS[sort.removeprefix("-")]
+    known = [item for item in positions if key(item) is not None]
+    unknown = [item for item in positions if key(item) is None]
+    return sorted(known, key=key, reverse=sort.startswith("-")) + unknown
+
+
+def _cut(shown: Sequence[ClassifiedPosition], page: Page[ClassifiedPosition]) -> int | None:
+    """Return before which row of the page the line at the threshold stands; at its top as well."""
+    above = sum(item.category is not Category.DUST for item in shown)
+    before = max(0, above - page.start_index() + 1)
+    return before if above < len(shown) else None
 
 
 _CATEGORY_NAMES = {

@@ -256,3 +256,28 @@ def finished(of: ExchangeAccount, *, by: User, now: datetime) -> CleanupPlan:
     plan.refresh_from_db()
     assert plan.state is PlanState.COMPLETED
     return plan
+
+
+def crowd(count: int, *, lowest: int = -4, highest: int = 4) -> list[dict[str, Any]]:
+    """Return holdings evenly spread over decades of value, in every plight; and cash.
+
+    Of each twenty one has no price, one is locked, one is below the exchange's minimum, one has no
+    market, one has no buyers near the price, and one is less than a step of its market.
+    """
+    rows = []
+    for number in range(count):
+        share = D(number) / max(1, count - 1)
+        price = (D(10) ** (lowest + (highest - lowest) * share)).quantize(D("1E-8"))
+        plights: dict[int, dict[str, Any]] = {
+            1: {"locked": "1"},
+            2: {"min_notional": D(20_000)},
+            3: {"symbol": None},
+            4: {"bid": price / 2},
+            5: {"step_size": D(2)},
+        }
+        asset = f"A{number:04}"
+        if number % 20 == 0:
+            rows.append(holding(asset, "1", None))
+        else:
+            rows.append(holding(asset, "1", str(price), **plights.get(number % 20, {})))
+    return [*rows, holding("USDT", CASH, "1", symbol=None, step_size=None)]
