@@ -96,7 +96,7 @@ def test_the_line_at_the_threshold_stands_where_it_belongs(
     assert table.index(positions[above - 1].asset) < table.index(CUT)
     assert table.index(CUT) < table.index(positions[above].asset)
     # A page that is wholly below says so at its top.
-    after = _table(web, page=at + 2)
+    after = _table(web, page=at + 2, threshold="1.11")
     assert after.index(CUT) < after.index("<tr data-row>")
     # Sorted by anything else there is no such line.
     assert CUT not in _table(web, sort="asset", page=at + 2)
@@ -287,6 +287,21 @@ def test_the_step_line_is_exact(
         assert height == pytest.approx(
             10 * plot.y(behind[-1] if behind else stairs.start), abs=0.51
         )
+
+
+def test_the_line_is_cut_where_the_threshold_is_even_within_a_pixel(
+    crowded: ExchangeAccount, now: datetime
+) -> None:
+    analysis = _analysis(crowded, now)
+    for step in analysis.what_if.steps[1000:1012]:
+        chart = charts(replace(analysis, threshold=step.value_usd))[0]
+        left, right = chart.paths
+        start = re.match(r"M(\S+) (\d+)", left)
+        assert start
+        *_, end = _walked(left, float(start[1]), float(start[2]))
+        level = round(10 * chart.drawing.plot.y(chart.free))
+        assert end == (pytest.approx(chart.threshold_x, abs=0.06), level)
+        assert right.startswith(f"M{left.rpartition('H')[2]} {level}H")
 
 
 def test_the_phone_s_line_is_the_wide_one_s_in_its_own_size(
