@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
@@ -135,3 +135,23 @@ def account_reading(slug: str, *, now: datetime) -> AccountReading:
     in_flight = {row.account_id: assets_in_flight(row.account)}
     (reading,) = readings_of([row], in_flight=in_flight, now=now)
     return reading
+
+
+def what_happened(reading: AccountReading) -> list[tuple[datetime, str]]:
+    """Return how the slots became unknown, newest first: the tries, and the last good snapshot."""
+    analysis = reading.analysis
+    if analysis is None:
+        return []
+    good, failure = analysis.snapshot, analysis.failure
+    told = [(good.taken_at, f"Last good snapshot, {analysis.effect.positions} positions")]
+    too_old = good.taken_at + timedelta(seconds=analysis.policy.snapshot_max_age)
+    if too_old <= reading.now:
+        told.append((too_old, "From here on the slots are unknown"))
+    if failure is not None:
+        told.append((failure.taken_at, f"Try {reading.failures}: {failure.failure}"))
+    if reading.failures > 1:
+        failed = Snapshot.objects.filter(account=reading.account, taken_at__gt=good.taken_at)
+        first = failed.filter(status=SnapshotStatus.FAILED).last()
+        if first is not None:
+            told.append((first.taken_at, f"First try that failed: {first.failure}"))
+    return sorted(told, reverse=True)

@@ -29,7 +29,7 @@ def account_list(request: HttpRequest) -> HttpResponse:
         ],
         "environments": [
             (item.value, item.label, everything.environments[item.value])
-            for item in Environment
+            for item in reversed(Environment)  # live money first
             if everything.environments[item.value]
         ],
         "environment": environment if environment in Environment.values else "",

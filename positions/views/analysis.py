@@ -16,7 +16,7 @@ from positions.domain.amounts import BadAmount, canonical
 from positions.domain.policies import GuardBroken
 from positions.forms import asked_threshold
 from positions.models import ExchangeAccount
-from positions.selectors.accounts import AccountReading, account_reading
+from positions.selectors.accounts import AccountReading, account_reading, what_happened
 from positions.selectors.analysis import Analysis
 from positions.selectors.plans import recent_plans
 from positions.services.dispatch import Due
@@ -117,6 +117,7 @@ def _whole_page(request: HttpRequest, reading: AccountReading, analysis: Analysi
         | positions_table(request, asked)
         | {
             "gauge": account_gauge(analysis),
+            "happened": [] if reading.slots_known else what_happened(reading),
             "plans": recent_plans(reading.account),
             "presets": _presets(asked),
             "in_force": analysis,

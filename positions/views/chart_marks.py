@@ -91,8 +91,10 @@ class Marks:
     def gutter(self) -> list[Mark]:
         """Return the squares of the unpriced positions, from the axis up; one if they are many."""
         frame, unpriced = self.plot.frame, self.plot.staircase.unpriced
-        x, floor = (10.5 if frame is WIDE else -4.5), frame.floor - 9.5
-        if len(unpriced) > MOST_IN_GUTTER:
+        # A phone's gutter is as narrow as one square beside the numbers of free slots.
+        x, most = (10.5, MOST_IN_GUTTER) if frame is WIDE else (-9.5, 1)
+        floor = frame.floor - 9.5
+        if len(unpriced) > most:
             titles = [f"{len(unpriced)} without a price"]
         else:
             titles = [f"{asset}, no price" for asset in unpriced]
@@ -169,11 +171,13 @@ class _Column:
 
     def _label(self, item: ClassifiedPosition, *, x: float, y: float) -> Label:
         """Return the label on the mark's left, or on its right where the plot begins."""
-        detail = f"{usd(item.value_usd)}{_stuck(item)}"
+        frame = self.marks.plot.frame
+        # On a phone there is no room for what the hollow shape says already.
+        detail = f"{usd(item.value_usd)}{_stuck(item) if frame is WIDE else ''}"
         gap = 12 if self.marks.are_named else 8
         y += 4
         label = Label(text=item.asset, detail=detail, x=x - gap, y=y, anchor="end")
-        if label.box[0] >= self.marks.plot.frame.left - 4:
+        if label.box[0] >= frame.left - 4:
             return label
         return Label(text=item.asset, detail=detail, x=x + gap, y=y, anchor="start")
 

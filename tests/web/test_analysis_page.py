@@ -290,3 +290,47 @@ def test_an_empty_account_draws_without_a_fault(web: Client, db: None, now: date
     assert response.status_code == 200
     assert "This account holds no positions." in response.text
     assert "8 <small>of 8 free" in response.text
+
+
+def test_a_stale_page_tells_how_the_slots_became_unknown(
+    web: Client, db: None, now: datetime
+) -> None:
+    account = builders.account("vega", now=now)
+    builders.snapshot(account, at=now - timedelta(hours=3))
+    builders.failed_snapshot(account, at=now - timedelta(hours=2))
+    builders.failed_snapshot(account, at=now - timedelta(seconds=30))
+    text = web.get("/accounts/vega/").text
+    told = text[text.index("What happened") :]
+    sentences = (
+        "Try 2: The exchange does not answer within 10 s.",
+        "First try that failed",
+        "From here on the slots are unknown",
+        "Last good snapshot, 8 positions",
+    )
+    # Slots were unknown five minutes after the snapshot, which was before the first failed try.
+    places = [told.index(sentence) for sentence in sentences]
+    assert places == sorted(places)
+
+
+def test_only_an_answer_is_announced_and_not_the_page_itself(
+    desk: ExchangeAccount, web: Client
+) -> None:
+    assert "data-announce" not in web.get(f"/accounts/{desk.slug}/").text
+    text = web.get(_what_if(desk.slug), {"threshold": "0.50"}, headers=HTMX).text
+    assert "At $0.50: 4 of 8 free, 4 can be closed." in text
+
+
+def test_the_exact_line_counts_residue_as_the_slots_do(
+    web: Client, db: None, now: datetime
+) -> None:
+    account = builders.account("rest", now=now)
+    crumb = builders.holding("LTC", "0.000001", "80000")
+    builders.snapshot(account, at=now, holdings=[crumb, *builders.reference()])
+    analysis = account_reading("rest", now=now).analysis
+    assert analysis is not None
+    assert [item.asset for item in analysis.classified.residue] == ["LTC"]
+    chart = charts(analysis)[0]
+    assert chart.free == 6
+    assert chart.paths[0].endswith(f"H{chart.line_at}")
+    assert chart.stairs.risers[chart.below - 1].after == chart.free
+    assert len(chart.marks) == 8  # residue is no position

@@ -58,11 +58,11 @@
     const value = Number(number()?.value);
     if (!(value > 0)) return;
     const label = `$${written(value)}`;
-    for (const chart of $$("#chart-svg,[data-chart]")) {
+    for (const chart of $$("[data-chart]")) {
       const left = Number(chart.dataset.plotLeft);
       const x = left + (chart.dataset.plotRight - left) * position(value, bounds(chart));
-      $("#threshold-line,[data-threshold-line]", chart)?.setAttribute("transform", `translate(${x.toFixed(2)} 0)`);
-      $("#threshold-zone,[data-threshold-zone]", chart)?.setAttribute("width", (x - left).toFixed(2));
+      $("[data-threshold-line]", chart)?.setAttribute("transform", `translate(${x.toFixed(2)} 0)`);
+      $("[data-threshold-zone]", chart)?.setAttribute("width", (x - left).toFixed(2));
       const text = $("[data-threshold-label]", chart);
       if (text) text.textContent = (text.dataset.thresholdLabel || "") + label;
     }
@@ -132,7 +132,9 @@
   const walk = (by) => {
     const rows = $$("[data-row]").filter(visible);
     const next = rows[Math.max(0, Math.min(rows.length - 1, rows.findIndex((r) => r.contains(document.activeElement)) + by))];
-    (next && ($("a[href]", next) || next))?.focus();
+    if (!next) return;
+    next.tabIndex = -1;
+    ($("a[href]", next) || next).focus();
   };
   on("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || store.get("keys") === "off") return;
