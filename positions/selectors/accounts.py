@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Min, OuterRef, QuerySet, Subquery
 
 from positions.domain.policies import Policy
 from positions.domain.what_if import WhatIf
@@ -22,6 +22,7 @@ class AccountReading:
     policy_row: DustPolicy
     newest: Snapshot | None
     failures: int  # failed readings since the last good one
+    failing_since: datetime | None  # the first of them
     analysis: Analysis | None
     now: datetime
 
@@ -42,31 +43,37 @@ class AccountReading:
 def policies_in_force() -> QuerySet[DustPolicy]:
     """Return every account's policy in force, with the keys of its newest snapshots."""
     versions = DustPolicy.objects.filter(account=OuterRef("account")).order_by("-version")
+    return _with_snapshots(DustPolicy.objects.filter(pk=Subquery(versions.values("pk")[:1])))
+
+
+def _with_snapshots(policies: QuerySet[DustPolicy]) -> QuerySet[DustPolicy]:
     snapshots = of_this_account(Snapshot.objects.filter(account=OuterRef("account")))
     snapshots = snapshots.order_by("-taken_at", "-pk")
     good = snapshots.filter(status=SnapshotStatus.GOOD)
-    return (
-        DustPolicy.objects.filter(pk=Subquery(versions.values("pk")[:1]))
-        .select_related("account")
-        .annotate(
-            newest_pk=Subquery(snapshots.values("pk")[:1]),
-            good_pk=Subquery(good.values("pk")[:1]),
-        )
+    return policies.select_related("account").annotate(
+        newest_pk=Subquery(snapshots.values("pk")[:1]), good_pk=Subquery(good.values("pk")[:1])
     )
 
 
 def snapshots_of(rows: Sequence[DustPolicy]) -> dict[int, Snapshot]:
     """Return the newest and the newest good snapshots of all of them, by primary key."""
-    wanted = {pk for row in rows for pk in (row.newest_pk, row.good_pk) if pk}  # type: ignore[attr-defined]  # annotated above
-    later = (
-        Snapshot.objects.filter(account=OuterRef("account"), taken_at__gt=OuterRef("taken_at"))
-        .order_by()
-        .values("account")
-        .annotate(count=Count("pk"))
-        .values("count")
-    )
-    found = Snapshot.objects.filter(pk__in=wanted).annotate(later=Subquery(later))
+    pairs = [(row.newest_pk, row.good_pk) for row in rows]  # type: ignore[attr-defined]  # annotated above
+    found = Snapshot.objects.filter(pk__in={pk for pair in pairs for pk in pair if pk})
+    if any(newest != good for newest, good in pairs):  # nothing has failed since, otherwise
+        found = found.annotate(**_FAILED_SINCE)
     return {snapshot.pk: snapshot for snapshot in found}
+
+
+_LATER = (
+    Snapshot.objects.filter(account=OuterRef("account"), taken_at__gt=OuterRef("taken_at"))
+    .order_by()
+    .values("account")
+    .annotate(count=Count("pk"), first=Min("taken_at"))
+)
+_FAILED_SINCE = {
+    "failures": Subquery(_LATER.values("count")),
+    "failing_since": Subquery(_LATER.values("first")),
+}
 
 
 def readings_of(
@@ -121,7 +128,8 @@ def _reading_of(
         account=row.account,
         policy_row=row,
         newest=newest,
-        failures=(getattr(good, "later", 0) or 0) if good else 0,
+        failures=getattr(good, "failures", None) or 0,
+        failing_since=getattr(good, "failing_since", None),
         analysis=analysis,
         now=now,
     )
@@ -129,7 +137,8 @@ def _reading_of(
 
 def account_reading(slug: str, *, now: datetime) -> AccountReading:
     """Return one account as it was last read; raise `ExchangeAccount.DoesNotExist`."""
-    row = policies_in_force().filter(account__slug=slug).first()
+    versions = DustPolicy.objects.filter(account__slug=slug)
+    row = _with_snapshots(versions).order_by("-version").first()
     if row is None:
         raise ExchangeAccount.DoesNotExist(f"There is no account {slug}.")
     in_flight = {row.account_id: assets_in_flight(row.account)}
@@ -149,9 +158,6 @@ def what_happened(reading: AccountReading) -> list[tuple[datetime, str]]:
         told.append((too_old, "From here on the slots are unknown"))
     if failure is not None:
         told.append((failure.taken_at, f"Try {reading.failures}: {failure.failure}"))
-    if reading.failures > 1:
-        failed = Snapshot.objects.filter(account=reading.account, taken_at__gt=good.taken_at)
-        first = failed.filter(status=SnapshotStatus.FAILED).last()
-        if first is not None:
-            told.append((first.taken_at, f"First try that failed: {first.failure}"))
+    if reading.failures > 1 and reading.failing_since is not None:
+        told.append((reading.failing_since, "First try that failed"))
     return sorted(told, reverse=True)

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
 
@@ -24,7 +25,7 @@ from positions.services.snapshots import ask_for_snapshot
 from positions.tasks import wake
 from positions.templatetags.formats import threshold_text
 from positions.views.chart import charts, slots_sentence
-from positions.views.context import halts_of
+from positions.views.context import halt_of
 from positions.views.errors import fragment, page, page_again
 from positions.views.gauges import account_gauge, unknown_gauge
 from positions.views.people import actor_of
@@ -132,9 +133,7 @@ def _frame(request: HttpRequest, reading: AccountReading) -> dict[str, Any]:
         "reading": reading,
         "account": reading.account,
         "policy": reading.policy_row,
-        "halt": next(
-            (item for item in halts_of(request) if item.account_id == reading.account.pk), None
-        ),
+        "halt": SimpleLazyObject(lambda: halt_of(request, reading.account)),
         "now": reading.now,
         "policy_threshold_text": threshold_text(reading.policy_row.dust_threshold),
         "unknown_gauge": unknown_gauge(reading.policy_row.position_cap),

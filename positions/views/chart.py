@@ -90,12 +90,15 @@ class Chart:
             f"At a threshold of {threshold_text(self.analysis.threshold)}, "
             f"{slots_sentence(self.analysis)}."
         ]
-        items = [riser.step.below for riser in self.stairs.risers]
-        if len(items) > MOST_NAMED:
-            span = f"{usd(items[0].value_usd)} to {usd(items[-1].value_usd)}"
-            parts.append(f"{len(items)} holdings are worth {span}.")
+        risers = self.stairs.risers
+        if len(risers) > MOST_NAMED:
+            span = f"{usd(risers[0].step.value_usd)} to {usd(risers[-1].step.value_usd)}"
+            parts.append(f"{len(risers)} holdings are worth {span}.")
         else:
-            parts += [f"{item.asset} is worth {usd(item.value_usd)}." for item in reversed(items)]
+            parts += [
+                f"{riser.step.below.asset} is worth {usd(riser.step.value_usd)}."
+                for riser in reversed(risers)
+            ]
         if self.stairs.unpriced_counted:
             parts.append(f"Without a price, always counted: {self.stairs.unpriced_counted}.")
         return " ".join(parts)

@@ -4,8 +4,9 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
-from positions.models import Halt
+from positions.models import ExchangeAccount, Halt
 from positions.selectors.halts import halts_in_force
 from positions.services.permissions import Permission, user_has
 
@@ -19,6 +20,12 @@ def halts_of(request: HttpRequest) -> list[Halt]:
     return found
 
 
+def halt_of(request: HttpRequest, account: ExchangeAccount | None) -> Halt | None:
+    """Return what stops one account by itself, or everything at once."""
+    pk = None if account is None else account.pk
+    return next((halt for halt in halts_of(request) if halt.account_id == pk), None)
+
+
 def bar(request: HttpRequest) -> dict[str, Any]:
     """Return whether live trading is on, what is stopped, and what the person may do."""
     user = getattr(request, "user", None)
@@ -27,8 +34,7 @@ def bar(request: HttpRequest) -> dict[str, Any]:
     may = {item.name.lower(): user_has(user, item) for item in Permission}
     return {
         "live_trading": settings.DUSTADMIN_LIVE_TRADING,
-        "kill_switch_on": next(
-            (halt for halt in halts_of(request) if halt.account_id is None), None
-        ),
+        # Looked for when it is shown: fragments have no bar.
+        "kill_switch_on": SimpleLazyObject(lambda: halt_of(request, None)),
         "may": may,
     }

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from positions.models import ExchangeAccount
 from positions.selectors.plan_pages import unsent_by_plan
 from positions.services import halts, stops
-from positions.views.context import halts_of
+from positions.views.context import halt_of
 from positions.views.errors import page
 from positions.views.people import actor_of
 from positions.views.policies import account_named
@@ -53,8 +53,7 @@ def release_account_stop(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _confirm(request: HttpRequest, account: ExchangeAccount | None) -> HttpResponse:
-    pk = None if account is None else account.pk
-    orders = unsent_by_plan(account_pk=pk)
+    orders = unsent_by_plan(account_pk=None if account is None else account.pk)
     found = {order.plan_id: order.plan for order in orders}
     return render(
         request,
@@ -63,7 +62,7 @@ def _confirm(request: HttpRequest, account: ExchangeAccount | None) -> HttpRespo
             "account": account,
             "unsent": orders,
             "plan_count": len(found),
-            "stop": next((halt for halt in halts_of(request) if halt.account_id == pk), None),
+            "stop": halt_of(request, account),
         },
     )
 

@@ -181,6 +181,18 @@ def test_what_is_last_known_has_pages_too(web: Client, db: None, now: datetime) 
 # --- What it costs ------------------------------------------------------------------------------
 
 
+def test_a_stale_page_that_nobody_has_opened_yet_asks_no_more(
+    web: Client, db: None, now: datetime, django_assert_max_num_queries: Any
+) -> None:
+    account = builders.account("crowded", now=now)
+    builders.snapshot(account, at=now - timedelta(hours=2), holdings=builders.crowd(60))
+    for minutes in (90, 30, 1):
+        builders.failed_snapshot(account, at=now - timedelta(minutes=minutes))
+    for path in ("/accounts/crowded/", "/"):
+        with django_assert_max_num_queries(MOST_QUERIES, info=path):
+            assert "3 tries" in web.get(path).text or path == "/"
+
+
 def test_no_view_of_it_asks_the_database_more_than_ten_times(
     crowded: ExchangeAccount, web: Client, django_assert_max_num_queries: Any
 ) -> None:
