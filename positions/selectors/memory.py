@@ -15,7 +15,7 @@ from positions.domain.what_if import WhatIf
 from positions.models import Position, Snapshot
 from positions.models.snapshots import HOLDING_FIELDS
 
-# About 3 kB each: some 60 MB in a process at most.
+# About 4 kB each, their chart included: some 80 MB in a process at most.
 MOST_HOLDINGS = 20_000
 
 
