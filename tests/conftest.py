@@ -32,6 +32,6 @@ def _groups(request: pytest.FixtureRequest) -> None:
     if not database and request.node.get_closest_marker("django_db") is None:
         return
     request.getfixturevalue("_django_db_helper")
-    migration = importlib.import_module("positions.migrations.0002_groups")
     if not Group.objects.exists():
-        migration.make_groups(apps, None)
+        for name, step in (("0002_groups", "make_groups"), ("0004_resolutions", "give_the_right")):
+            getattr(importlib.import_module(f"positions.migrations.{name}"), step)(apps, None)

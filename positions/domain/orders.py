@@ -22,6 +22,7 @@ class OrderState(StrEnum):
     REJECTED = "REJECTED"  # by the exchange
     DENIED = "DENIED"  # by us, nothing was sent
     UNKNOWN = "UNKNOWN"  # sent, the answer is unknown
+    RESOLVED = "RESOLVED"  # closed by a person, not by the exchange's evidence
 
 
 S = OrderState
@@ -33,20 +34,23 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     S.PLANNED: frozenset({S.SUBMITTING, S.DENIED}),
     # Back to PLANNED only when the request was certainly not placed.
     S.SUBMITTING: OUTCOMES | {S.PLANNED, S.UNKNOWN},
-    # Back to PLANNED only when its absence at the exchange is proved.
-    S.UNKNOWN: OUTCOMES | {S.PLANNED},
-    S.ACCEPTED: OUTCOMES - {S.ACCEPTED},
-    S.PARTIALLY_FILLED: OUTCOMES - {S.ACCEPTED},
+    # Back to PLANNED only when its absence at the exchange is proved. To RESOLVED by a person only,
+    # once the look-ups are through: also what was accepted and is no longer told of.
+    S.UNKNOWN: OUTCOMES | {S.PLANNED, S.RESOLVED},
+    S.ACCEPTED: (OUTCOMES - {S.ACCEPTED}) | {S.RESOLVED},
+    S.PARTIALLY_FILLED: (OUTCOMES - {S.ACCEPTED}) | {S.RESOLVED},
     S.FILLED: frozenset(),
     S.CANCELED: frozenset(),
     S.EXPIRED: frozenset(),
     S.REJECTED: frozenset(),
     S.DENIED: frozenset(),
+    S.RESOLVED: frozenset(),
 }
 
 CLOSED = frozenset(state for state, targets in TRANSITIONS.items() if not targets)
 OPEN = frozenset(TRANSITIONS) - CLOSED
 IN_FLIGHT = OPEN - {S.PLANNED}  # the exchange may have it
+RESOLVABLE = frozenset(state for state, targets in TRANSITIONS.items() if S.RESOLVED in targets)
 
 
 class IllegalTransition(Exception):

@@ -58,6 +58,7 @@ class ExchangeAccount(models.Model):
             ("stop_trading", "Can pause and halt plans and press the kill switch"),
             ("approve_plan", "Can approve plans and start them on live accounts"),
             ("release_halt", "Can release the kill switch"),
+            ("resolve_order", "Can close an unknown order by hand"),
             ("change_policy", "Can change every field of a policy"),
             ("connect_account", "Can connect exchange accounts"),
         ]

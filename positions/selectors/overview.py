@@ -178,7 +178,9 @@ def _overview_row(
     )
     return OverviewRow(
         reading=reading,
-        unknown=[order for order in orders if order.state is OrderState.UNKNOWN],
+        unknown=[
+            order for order in orders if order.state is OrderState.UNKNOWN or order.waits_for_person
+        ],
         plan=plan,
         plan_orders=Counter(
             order.state for order in orders if plan is not None and order.plan_id == plan.pk

@@ -15,6 +15,7 @@ from positions.domain.orders import OrderState
 from positions.domain.plans import PlanState
 from positions.models import (
     AnswerClass,
+    AuditEvent,
     CleanupPlan,
     CloseOrder,
     DustPolicy,
@@ -25,6 +26,16 @@ from positions.models import (
 from positions.selectors.plan_checks import Check, Facts, plan_checks
 from positions.selectors.plans import PlanView
 from positions.selectors.snapshots import latest_good
+
+_REMARKABLE = (
+    "order.unknown",
+    "order.found",
+    "order.not_placed",
+    "order.waits_for_person",
+    "order.resolved",
+    "plan.paused",
+    "plan.resumed",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +176,20 @@ class PlanPage(PlanView):
             if item["asset"] == self.plan.account.quote:
                 return str(item["quantity"])
         return ""
+
+    @cached_property
+    def remarkable(self) -> list[AuditEvent]:
+        """Return the plan's events worth knowing afterwards, the newest first."""
+        return list(self.plan.events.filter(kind__in=_REMARKABLE).order_by("-pk"))
+
+    @cached_property
+    def unknown_at(self) -> dict[int, datetime]:
+        """Return when each order first became unknown, for those that ever were."""
+        return {
+            event.order_id: event.at
+            for event in self.remarkable
+            if event.kind == "order.unknown" and event.order_id is not None
+        }
 
     @cached_property
     def unfilled(self) -> list[CloseOrder]:

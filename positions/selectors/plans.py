@@ -35,18 +35,41 @@ class PlanView:
 
     @property
     def unknown(self) -> list[CloseOrder]:
-        """Return the orders whose end nobody knows, which come first everywhere."""
-        return [order for order in self.orders if order.state is OrderState.UNKNOWN]
+        """Return the orders whose end nobody knows, which come first everywhere.
+
+        One that was accepted and that the exchange no longer tells of is among them.
+        """
+        return [
+            order
+            for order in self.orders
+            if order.state is OrderState.UNKNOWN or order.waits_for_person
+        ]
 
     @property
     def waiting_for_a_person(self) -> list[CloseOrder]:
-        """Return the unknown orders whose look-ups are through."""
-        return [order for order in self.unknown if order.waits_for_person]
+        """Return the orders whose look-ups are through without proof."""
+        return [order for order in self.orders if order.waits_for_person]
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Tell whether it runs and nothing but a person, or a late answer, can end it."""
+        still_open = [order for order in self.orders if order.state in OPEN]
+        return (
+            self.plan.is_live
+            and bool(still_open)
+            and all(order.waits_for_person for order in still_open)
+        )
+
+    @property
+    def resolved(self) -> list[CloseOrder]:
+        """Return the orders that a person closed, without the exchange's evidence."""
+        return [order for order in self.orders if order.state is OrderState.RESOLVED]
 
     @property
     def at_the_exchange(self) -> int:
         """Return how many orders the exchange may have, unknown ones apart."""
-        return sum(self.statuses[state] for state in IN_FLIGHT - {OrderState.UNKNOWN})
+        in_flight = sum(self.statuses[state] for state in IN_FLIGHT)
+        return in_flight - len(self.unknown)
 
     @property
     def to_send(self) -> int:
@@ -197,7 +220,8 @@ def as_json(view: PlanView, *, dry_run: bool) -> dict[str, Any]:
         "totals": {
             "planned": len(view.orders),
             "filled": view.filled,
-            "failed": len(view.failed),
+            # A person's word proves no fill, whatever it says.
+            "failed": len(view.failed) + len(view.resolved),
             "unknown": unknown,
             "not_sent": not_sent,
             "expected_net_usd": canonical(view.expected_net_usd),

@@ -2,7 +2,7 @@
 
 A permission is one of Django's, kept on `ExchangeAccount`; a migration gives each group its own.
 A part of the product (an actor without a user) may do what an operator with a shell can do, but
-never approve: approval is a person's.
+never approve, release or close an order by hand: that is a person's.
 """
 
 from enum import StrEnum
@@ -23,6 +23,7 @@ class Permission(StrEnum):
     STOP = "stop_trading"
     APPROVE = "approve_plan"
     RELEASE = "release_halt"
+    RESOLVE = "resolve_order"
     POLICY = "change_policy"
     CONNECT = "connect_account"
 
@@ -35,7 +36,7 @@ _OPERATOR = _VIEWER | {
     Permission.START,
     Permission.STOP,
 }
-_APPROVER = _OPERATOR | {Permission.APPROVE, Permission.RELEASE}
+_APPROVER = _OPERATOR | {Permission.APPROVE, Permission.RELEASE, Permission.RESOLVE}
 _ADMINISTRATOR = frozenset(Permission)
 
 GROUPS: dict[str, frozenset[Permission]] = {
@@ -44,7 +45,7 @@ GROUPS: dict[str, frozenset[Permission]] = {
     "Approver": _APPROVER,
     "Administrator": _ADMINISTRATOR,
 }
-_SERVICE = _ADMINISTRATOR - {Permission.APPROVE, Permission.RELEASE}
+_SERVICE = _ADMINISTRATOR - {Permission.APPROVE, Permission.RELEASE, Permission.RESOLVE}
 
 _SENTENCES = {
     Permission.VIEW: "see accounts and plans",
@@ -55,6 +56,7 @@ _SENTENCES = {
     Permission.STOP: "stop trading",
     Permission.APPROVE: "approve plans",
     Permission.RELEASE: "release the kill switch",
+    Permission.RESOLVE: "close an order by hand",
     Permission.POLICY: "change this field of the policy",
     Permission.CONNECT: "connect accounts",
 }

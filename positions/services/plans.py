@@ -14,6 +14,10 @@ class PlanRefused(Exception):
     """The plan can't do that now; the message says why and what to do."""
 
 
+class BadReason(Exception):
+    """A person has to say why; the message is a sentence for them."""
+
+
 class NeedsApproval(PlanRefused):
     """The plan waits for a person who may approve it."""
 

@@ -13,7 +13,7 @@ from positions.models import CleanupPlan, ExchangeAccount
 from positions.services import halts
 from positions.services.actors import Actor
 from positions.services.permissions import NotPermitted, Permission, has, require
-from positions.services.plans import PlanRefused, is_author, locked_plan, step
+from positions.services.plans import BadReason, PlanRefused, is_author, locked_plan, step
 from positions.services.snapshots import want_snapshot
 from positions.services.transitions import LostClaim, deny_unsent, move_plan
 
@@ -90,14 +90,28 @@ def halt_plans_of_disabled_accounts(*, now: datetime) -> None:
 
 
 def reject_plan(plan: CleanupPlan, *, reason: str, actor: Actor, now: datetime) -> CleanupPlan:
-    """Discard a plan that was not started, with the reason."""
+    """Discard a plan that was not started, with the reason; raise `BadReason` without one."""
     if not (has(actor, Permission.APPROVE) or is_author(plan, actor)):
         raise NotPermitted(actor, Permission.APPROVE)
+    if not reason:
+        raise BadReason(f"Say why {plan} is rejected, so that its author understands.")
     with transaction.atomic():
         rejected = step(
-            plan, PlanState.REJECTED, "plan.rejected", "rejected", actor, now, status_note=reason
+            plan,
+            PlanState.REJECTED,
+            "plan.rejected",
+            "rejected",
+            actor,
+            now,
+            status_note=f"{actor.name}: {reason}",
         )
-        deny_unsent(rejected, Reason.PLAN_EXPIRED, "The plan was rejected.", actor=actor, now=now)
+        deny_unsent(
+            rejected,
+            Reason.PLAN_EXPIRED,
+            f"{actor.name} rejected the plan: {reason}",
+            actor=actor,
+            now=now,
+        )
     return rejected
 
 

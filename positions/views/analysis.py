@@ -26,7 +26,7 @@ from positions.tasks import wake
 from positions.templatetags.formats import threshold_text
 from positions.views.chart import charts, slots_sentence
 from positions.views.context import halt_of
-from positions.views.errors import fragment, page, page_again
+from positions.views.errors import at, fragment, page, page_again
 from positions.views.gauges import account_gauge, unknown_gauge
 from positions.views.people import actor_of
 from positions.views.policies import account_named
@@ -39,6 +39,11 @@ PRESETS = (Decimal("0.50"), Decimal("5.00"))
 @page
 def account_detail(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the account at the policy's threshold, or at the asked one."""
+    return account_page(request, slug)
+
+
+def account_page(request: HttpRequest, slug: str) -> HttpResponse:
+    """Return the account's page, also as the answer to a step that was refused on it."""
     reading = _reading(slug)
     if reading.analysis is None:
         return render(request, "positions/account_unread.html", _frame(request, reading))
@@ -90,7 +95,7 @@ def _reading(slug: str) -> AccountReading:
 
 def _asked(request: HttpRequest, analysis: Analysis) -> Asked:
     """Read the asked threshold; without one, or if it can't be used, the policy's stands."""
-    text = request.GET.get("threshold")
+    text = request.GET.get("threshold", request.POST.get("threshold"))
     if text is None:
         return Asked(text=_written(analysis.policy.dust_threshold), analysis=analysis)
     try:
@@ -130,6 +135,7 @@ def _whole_page(request: HttpRequest, reading: AccountReading, analysis: Analysi
 
 def _frame(request: HttpRequest, reading: AccountReading) -> dict[str, Any]:
     return {
+        "at": at(request, "positions:account_detail", reading.account.slug),
         "reading": reading,
         "account": reading.account,
         "policy": reading.policy_row,

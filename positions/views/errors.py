@@ -1,13 +1,15 @@
 """Answer every refusal in one place: the status, the service's own sentence, and a way back.
 
-NotPermitted -> 403; GuardBroken, BadAmount, BadPolicy -> 400; PlanRefused, AccountDisabled,
-NothingToClose, IllegalPlanStep, LostClaim -> 409; QueueUnreachable -> 503.
+NotPermitted -> 403; GuardBroken, BadAmount, BadPolicy, BadReason -> 400; PlanRefused,
+AccountDisabled, NothingToClose, IllegalPlanStep, NotResolvable, LostClaim -> 409;
+QueueUnreachable -> 503.
 """
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
@@ -18,9 +20,10 @@ from positions.domain.amounts import BadAmount
 from positions.domain.planning import NothingToClose
 from positions.domain.plans import IllegalPlanStep
 from positions.domain.policies import GuardBroken
-from positions.services.permissions import NotPermitted, Permission, require
-from positions.services.plans import PlanRefused
+from positions.services.permissions import NotPermitted, Permission, has, require
+from positions.services.plans import BadReason, PlanRefused
 from positions.services.policies import BadPolicy
+from positions.services.resolutions import NotResolvable
 from positions.services.snapshots import AccountDisabled
 from positions.services.transitions import LostClaim
 from positions.tasks import QueueUnreachable
@@ -33,10 +36,12 @@ STATUS: dict[type[Exception], int] = {
     GuardBroken: 400,
     BadAmount: 400,
     BadPolicy: 400,
+    BadReason: 400,
     PlanRefused: 409,
     AccountDisabled: 409,
     NothingToClose: 409,
     IllegalPlanStep: 409,
+    NotResolvable: 409,
     LostClaim: 409,
     QueueUnreachable: 503,
 }
@@ -57,10 +62,44 @@ def page(view: View) -> View:
             require(actor_of(request), Permission.VIEW)
             return view(request, *args, **kwargs)
         except tuple(STATUS) as error:
-            status = next(code for kind, code in STATUS.items() if isinstance(error, kind))
-            return refusal(request, status, sentence(error), back=_back(kwargs))
+            return refusal(request, _status(error), sentence(error), back=_back(kwargs))
 
     return answered
+
+
+def step(show: View) -> Callable[[View], View]:
+    """Answer a refused step with the page it was taken on, as it is now, and the sentence on top.
+
+    `show` takes what the view takes. Nothing that was typed is lost: it reads `request.POST`.
+    """
+
+    def decorated(view: View) -> View:
+        @wraps(view)
+        def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            try:
+                return view(request, *args, **kwargs)
+            except tuple(STATUS) as error:
+                if not has(actor_of(request), Permission.VIEW):
+                    raise
+                status = _status(error)
+                left = " Nothing was changed." if status == 400 else ""
+                messages.error(request, sentence(error) + left)
+                response = show(request, *args, **kwargs)
+                response.status_code = status
+                return response
+
+        return page(answered)
+
+    return decorated
+
+
+def at(request: HttpRequest, name: str, key: object) -> str:
+    """Return the address that a page shown in answer to a step really has; empty on its own."""
+    return "" if request.method == "GET" else reverse(name, args=[key])
+
+
+def _status(error: Exception) -> int:
+    return next(code for kind, code in STATUS.items() if isinstance(error, kind))
 
 
 def fragment(view: View) -> View:

@@ -6,11 +6,12 @@ from typing import Any
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
-from positions.domain.orders import OrderState
+from positions.domain.orders import CLOSED, OrderState
 from positions.models import CleanupPlan, CloseOrder
 from positions.selectors.plan_pages import PlanPage, plan_page
 from positions.templatetags.formats import threshold_text
 from positions.views.context import halts_of
+from positions.views.errors import at
 from positions.views.gauges import Gauge, gauge_of
 
 
@@ -26,6 +27,8 @@ def frame(request: HttpRequest, view: PlanPage) -> dict[str, Any]:
     """Return what every state of the page shows."""
     plan = view.plan
     return {
+        "at": at(request, "positions:plan_detail", plan.pk),
+        "typed_reason": request.POST.get("reason", ""),
         "view": view,
         "plan": plan,
         "account": plan.account,
@@ -80,12 +83,10 @@ def slots_seen(view: PlanPage) -> list[Counted]:
 
 def net_word(order: CloseOrder) -> str:
     """Return the word that stands where no net is known."""
-    if order.state is OrderState.UNKNOWN:
+    if order.state is OrderState.UNKNOWN or order.waits_for_person:
         return "unknown"
     if order.state in {OrderState.PLANNED, OrderState.DENIED}:
         return "not sent"
-    if order.state is OrderState.REJECTED or (
-        not order.filled_quantity and order.state in {OrderState.CANCELED, OrderState.EXPIRED}
-    ):
+    if not order.filled_quantity and order.state in CLOSED:
         return "none"
     return "unknown" if order.filled_quantity else "waiting"

@@ -1,6 +1,5 @@
 """Draft, preview, approve, start, follow, stop and prove cleanup plans."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
@@ -14,11 +13,12 @@ from positions.forms import asked_threshold
 from positions.models import CleanupPlan
 from positions.selectors.plan_pages import PlanPage
 from positions.services import drafts, plans, policies, starts, stops
-from positions.services.actors import Actor
 from positions.services.dispatch import due_orders
-from positions.services.permissions import Permission, has, require
+from positions.services.permissions import Permission, require
 from positions.tasks import QueueUnreachable, wake
-from positions.views.errors import page
+from positions.views.analysis import account_page
+from positions.views.decisions import Choice, choice_of
+from positions.views.errors import page, step
 from positions.views.people import actor_of
 from positions.views.plan_parts import frame, read_page, slots_seen
 from positions.views.policies import account_named
@@ -27,7 +27,7 @@ from positions.views.results import result
 
 
 @require_POST
-@page
+@step(account_page)
 def draft_plan(request: HttpRequest, slug: str) -> HttpResponse:
     """Draft a plan at the tried threshold, or at the policy's: a dry run."""
     actor = actor_of(request)
@@ -47,6 +47,10 @@ def draft_plan(request: HttpRequest, slug: str) -> HttpResponse:
 @page
 def plan_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the preview, the live progress or the result."""
+    return _shown(request, pk)
+
+
+def _shown(request: HttpRequest, pk: int) -> HttpResponse:
     view = read_page(request, pk)
     context = frame(request, view)
     if view.plan.is_live:
@@ -56,53 +60,9 @@ def plan_detail(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "positions/plan_preview.html", context | _preview(request, view))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """What the person may do with a plan that was not started."""
-
-    start: bool = False
-    ask: bool = False
-    approve: bool = False
-    reject: bool = False
-    why_not: str = ""
-
-
-def _choice(view: PlanPage, actor: Actor) -> Choice:
-    plan = view.plan
-    author = actor.user is not None and plan.created_by_id == actor.user.pk
-    second = starts.needs_second_person(plan)
-    live = plan.account.environment == "live"
-    may_start, may_approve = has(actor, Permission.START), has(actor, Permission.APPROVE)
-    reject = may_approve or author
-    failed = next((check for check in view.checks if not check.passed), None)
-    if failed is not None:
-        return Choice(reject=reject, why_not=failed.sentence)
-    if plan.state is PlanState.APPROVED:
-        return Choice(
-            start=may_start, reject=reject, why_not="" if may_start else "You may not start plans."
-        )
-    if plan.state is PlanState.AWAITING_APPROVAL:
-        approve = may_approve and not (second and author)
-        why = ""
-        if not may_approve:
-            why = "Somebody who may approve plans has to approve it."
-        elif not approve:
-            why = "You drafted this plan: a second person must approve it."
-        return Choice(approve=approve, reject=reject, why_not=why)
-    if not may_start:
-        return Choice(reject=reject, why_not="You may not start plans. Ask an operator.")
-    alone = (may_approve and not author) if second else (may_approve or not live)
-    if alone:
-        return Choice(start=True, reject=reject)
-    why = "You drafted this plan: a second person must approve it."
-    if not author or not second:
-        why = "Live money needs the approval of a person who may give it."
-    return Choice(ask=True, reject=reject, why_not=why)
-
-
 def _preview(request: HttpRequest, view: PlanPage) -> dict[str, Any]:
     return {
-        "choice": _choice(view, actor_of(request)) if view.plan.is_unstarted else Choice(),
+        "choice": choice_of(view, actor_of(request)) if view.plan.is_unstarted else Choice(),
         "second_person": starts.needs_second_person(view.plan),
         "slots": slots_seen(view),
         "step": {PlanState.APPROVED: 3, PlanState.AWAITING_APPROVAL: 2}.get(view.plan.state, 1),
@@ -117,20 +77,25 @@ def _preview(request: HttpRequest, view: PlanPage) -> dict[str, Any]:
 
 
 @require_POST
-@page
+@step(_shown)
 def start_plan(request: HttpRequest, pk: int) -> HttpResponse:
     """Start exactly the plan that was seen, and wake the workers."""
-    plan = get_object_or_404(CleanupPlan, pk=pk)
-    now = timezone.now()
+    return _started(request, get_object_or_404(CleanupPlan, pk=pk))
+
+
+def _started(request: HttpRequest, plan: CleanupPlan) -> HttpResponse:
     try:
         started = starts.start_plan(
-            plan, hash_seen=request.POST.get("hash", ""), actor=actor_of(request), now=now
+            plan,
+            hash_seen=request.POST.get("hash", ""),
+            actor=actor_of(request),
+            now=timezone.now(),
         )
     except plans.NeedsApproval as waits:
         messages.info(request, str(waits))
-        return redirect("positions:plan_detail", pk=pk)
-    _wake(request, started)
-    return redirect("positions:plan_detail", pk=pk)
+    else:
+        _wake(request, started)
+    return redirect("positions:plan_detail", pk=plan.pk)
 
 
 def _wake(request: HttpRequest, plan: CleanupPlan) -> None:
@@ -142,21 +107,23 @@ def _wake(request: HttpRequest, plan: CleanupPlan) -> None:
 
 
 @require_POST
-@page
+@step(_shown)
 def approve_plan(request: HttpRequest, pk: int) -> HttpResponse:
-    """Approve exactly the plan that was seen."""
-    starts.approve_plan(
+    """Approve exactly the plan that was seen, and start it if that was asked for as well."""
+    approved = starts.approve_plan(
         get_object_or_404(CleanupPlan, pk=pk),
         hash_seen=request.POST.get("hash", ""),
         actor=actor_of(request),
         now=timezone.now(),
     )
+    if request.POST.get("then") == "start":
+        return _started(request, approved)
     messages.success(request, f"Plan {pk} is approved. It can be started now.")
     return redirect("positions:plan_detail", pk=pk)
 
 
 @require_POST
-@page
+@step(_shown)
 def reject_plan(request: HttpRequest, pk: int) -> HttpResponse:
     """Discard a plan that was not started."""
     stops.reject_plan(
@@ -169,7 +136,7 @@ def reject_plan(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@page
+@step(_shown)
 def pause_plan(request: HttpRequest, pk: int) -> HttpResponse:
     """Send nothing new for now."""
     actor = actor_of(request)
@@ -183,7 +150,7 @@ def pause_plan(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@page
+@step(_shown)
 def resume_plan(request: HttpRequest, pk: int) -> HttpResponse:
     """Go on with a paused plan."""
     plan = get_object_or_404(CleanupPlan.objects.select_related("account"), pk=pk)
@@ -193,7 +160,7 @@ def resume_plan(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@page
+@step(_shown)
 def halt_plan(request: HttpRequest, pk: int) -> HttpResponse:
     """End a plan: what was not sent never will be."""
     actor = actor_of(request)

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET
 
 from positions.domain.orders import OrderState
 from positions.models import CleanupPlan
-from positions.selectors.orders import happening
+from positions.selectors.orders import happening, what_to_do
 from positions.selectors.plan_pages import PlanPage
 from positions.views.errors import fragment, page_again
 from positions.views.plan_parts import frame, net_word, read_page
@@ -53,8 +53,14 @@ def closing_snapshot(request: HttpRequest, pk: int) -> HttpResponse:
 
 def progress(view: PlanPage) -> dict[str, Any]:
     """Return the progress block, the rows and the events."""
+    unknown = {order.pk for order in view.unknown}
     rows = [
-        {"order": order, "says": happening(order, now=view.now), "net": net_word(order)}
+        {
+            "order": order,
+            "says": happening(order, now=view.now),
+            "net": net_word(order),
+            "is_unknown": order.pk in unknown,
+        }
         for order in view.orders
     ]
     total = len(view.orders)
@@ -64,6 +70,7 @@ def progress(view: PlanPage) -> dict[str, Any]:
     left = round(seconds / ended * open_orders) if ended and open_orders else None
     return {
         "rows": rows,
+        "unknown_rows": unknown_rows(view),
         "total": total,
         "running_for": view.running_for,
         "per_minute": round(60 * ended / seconds) if seconds and ended else None,
@@ -78,6 +85,18 @@ def progress(view: PlanPage) -> dict[str, Any]:
     }
 
 
+def unknown_rows(view: PlanPage) -> list[dict[str, Any]]:
+    """Return the orders whose end nobody knows, with what is being done and what to do."""
+    return [
+        {
+            "order": order,
+            "says": happening(order, now=view.now),
+            "to_do": what_to_do(order, now=view.now),
+        }
+        for order in view.unknown
+    ]
+
+
 def _counts(view: PlanPage) -> str:
     exchange = view.plan.account.exchange_name
     parts = [
@@ -85,6 +104,7 @@ def _counts(view: PlanPage) -> str:
         (view.at_the_exchange, f"at {exchange}"),
         (view.to_send, "to send"),
         (len(view.failed), "not filled"),
+        (len(view.resolved), "closed by hand"),
         (len(view.not_sent), "not sent"),
     ]
     return ", ".join(f"{count} {word}" for count, word in parts if count)
@@ -96,7 +116,7 @@ def _shares(view: PlanPage) -> list[dict[str, Any]]:
         ("filled", view.filled),
         ("unknown", len(view.unknown)),
         ("open", view.at_the_exchange),
-        ("failed", len(view.failed) + len(view.not_sent)),
+        ("failed", len(view.failed) + len(view.resolved) + len(view.not_sent)),
     ]
     found, x = [], 0.0
     for name, count in parts:

@@ -10,6 +10,7 @@ from positions.domain.orders import (
     IN_FLIGHT,
     OPEN,
     OUTCOMES,
+    RESOLVABLE,
     TRANSITIONS,
     IllegalTransition,
     OrderState,
@@ -23,19 +24,21 @@ from tests.domain.builders import make_trade
 # Written out on purpose: rows are "from", columns are "to", x is allowed.
 COLUMNS = (
     "PLANNED SUBMITTING ACCEPTED PARTIALLY_FILLED FILLED CANCELED EXPIRED REJECTED DENIED UNKNOWN"
+    " RESOLVED"
 )
-#                    PL SU AC PF FI CA EX RE DE UN
+#                    PL SU AC PF FI CA EX RE DE UN BY
 ALLOWED = {
-    "PLANNED":          ". x . . . . . . x .",
-    "SUBMITTING":       "x . x x x x x x . x",
-    "ACCEPTED":         ". . . x x x x x . .",
-    "PARTIALLY_FILLED": ". . . x x x x x . .",
-    "FILLED":           ". . . . . . . . . .",
-    "CANCELED":         ". . . . . . . . . .",
-    "EXPIRED":          ". . . . . . . . . .",
-    "REJECTED":         ". . . . . . . . . .",
-    "DENIED":           ". . . . . . . . . .",
-    "UNKNOWN":          "x . x x x x x x . .",
+    "PLANNED":          ". x . . . . . . x . .",
+    "SUBMITTING":       "x . x x x x x x . x .",
+    "ACCEPTED":         ". . . x x x x x . . x",
+    "PARTIALLY_FILLED": ". . . x x x x x . . x",
+    "FILLED":           ". . . . . . . . . . .",
+    "CANCELED":         ". . . . . . . . . . .",
+    "EXPIRED":          ". . . . . . . . . . .",
+    "REJECTED":         ". . . . . . . . . . .",
+    "DENIED":           ". . . . . . . . . . .",
+    "UNKNOWN":          "x . x x x x x x . . x",
+    "RESOLVED":         ". . . . . . . . . . .",
 }  # fmt: skip
 EXPECTED = {
     (OrderState(current), OrderState(target)): mark == "x"
@@ -60,7 +63,7 @@ def test_every_state_has_its_row() -> None:
 
 
 def test_the_closed_open_and_in_flight_states_are_these() -> None:
-    assert set(CLOSED) == {"FILLED", "CANCELED", "EXPIRED", "REJECTED", "DENIED"}
+    assert set(CLOSED) == {"FILLED", "CANCELED", "EXPIRED", "REJECTED", "DENIED", "RESOLVED"}
     assert set(OPEN) == {"PLANNED", "SUBMITTING", "ACCEPTED", "PARTIALLY_FILLED", "UNKNOWN"}
     assert set(IN_FLIGHT) == {"SUBMITTING", "ACCEPTED", "PARTIALLY_FILLED", "UNKNOWN"}
 
@@ -72,7 +75,12 @@ def test_an_unknown_order_is_neither_closed_nor_resent_as_it_is() -> None:
 
 
 def test_what_the_exchange_says_is_never_our_own_word() -> None:
-    assert not OUTCOMES & {OrderState.DENIED, OrderState.UNKNOWN, OrderState.PLANNED}
+    ours = {OrderState.DENIED, OrderState.UNKNOWN, OrderState.PLANNED, OrderState.RESOLVED}
+    assert not OUTCOMES & ours
+
+
+def test_a_person_closes_only_what_the_exchange_may_have_and_does_not_tell() -> None:
+    assert {"UNKNOWN", "ACCEPTED", "PARTIALLY_FILLED"} == RESOLVABLE
 
 
 def outcome(*trades: Trade, filled: str = "5", notional: str = "0.5") -> Outcome:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 P = Permission
 VIEWER = {P.VIEW}
 OPERATOR = VIEWER | {P.SNAPSHOT, P.THRESHOLD, P.DRAFT, P.START, P.STOP}
-APPROVER = OPERATOR | {P.APPROVE, P.RELEASE}
+APPROVER = OPERATOR | {P.APPROVE, P.RELEASE, P.RESOLVE}
 MATRIX = {
     "Viewer": VIEWER,
     "Operator": OPERATOR,
@@ -49,8 +49,8 @@ def test_the_groups_of_the_database_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize("permission", list(Permission))
-def test_a_service_may_everything_but_approve_and_release(permission: Permission) -> None:
-    allowed = permission not in {P.APPROVE, P.RELEASE}
+def test_a_service_may_everything_that_is_not_a_persons(permission: Permission) -> None:
+    allowed = permission not in {P.APPROVE, P.RELEASE, P.RESOLVE}
     assert has(Actor.service("scheduler"), permission) is allowed
 
 

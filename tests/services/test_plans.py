@@ -19,7 +19,7 @@ from positions.models import CleanupPlan, CloseOrder
 from positions.services import dispatch, drafts, halts, starts, stops
 from positions.services.actors import Actor
 from positions.services.permissions import NotPermitted
-from positions.services.plans import NeedsApproval, PlanRefused
+from positions.services.plans import BadReason, NeedsApproval, PlanRefused
 from tests.services.conftest import Hire
 from tests.trading import TEST, World, connect, fresh, order_of
 
@@ -347,9 +347,12 @@ def test_a_plan_is_rejected_with_a_reason(world: World, hire: Hire) -> None:
     plan = world.draft()
     with pytest.raises(NotPermitted):
         stops.reject_plan(plan, reason="no", actor=hire("Operator"), now=world.now)
-    stops.reject_plan(plan, reason="not today", actor=hire("Approver"), now=world.now)
+    approver = hire("Approver")
+    with pytest.raises(BadReason, match="Say why"):
+        stops.reject_plan(plan, reason="", actor=approver, now=world.now)
+    stops.reject_plan(plan, reason="not today", actor=approver, now=world.now)
     plan = fresh(plan)
-    assert (plan.state, plan.status_note) == (P.REJECTED, "not today")
+    assert (plan.state, plan.status_note) == (P.REJECTED, "approver: not today")
     assert {order.state for order in plan.orders.all()} == {S.DENIED}
     with pytest.raises(PlanRefused):
         start(world, plan)

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -141,7 +141,8 @@ def test_a_rejected_plan_says_that_nothing_was_sent(draft: CleanupPlan, web: Cli
     text = web.post(_url("reject_plan", draft), {"reason": "not now"}, follow=True).text
     assert "was rejected" in text
     assert "Nothing was sent" in text
-    assert web.post(_url("reject_plan", draft)).status_code == 409
+    assert "operator: not now" in text
+    assert web.post(_url("reject_plan", draft), {"reason": "again"}).status_code == 409
 
 
 # --- Running ------------------------------------------------------------------------------------
@@ -155,7 +156,7 @@ def test_every_order_state_has_its_word_and_its_sentence(
         (OrderState.SUBMITTING, "Being sent now."),
         (OrderState.ACCEPTED, "accepted it. Waiting for its result."),
         (OrderState.PARTIALLY_FILLED, "The rest is in the market."),
-        (OrderState.UNKNOWN, "It is not sent again until its absence is proved."),
+        (OrderState.UNKNOWN, "nothing is sent again until its absence is proved."),
         (OrderState.CANCELED, "Nothing was sold."),
         (OrderState.EXPIRED, "let it expire."),
     ]
@@ -165,12 +166,13 @@ def test_every_order_state_has_its_word_and_its_sentence(
     for _, sentence in states:
         assert sentence in text
     for order, state in zip(
-        orders[:3], (OrderState.FILLED, OrderState.REJECTED, OrderState.DENIED), strict=True
+        orders[:3], (OrderState.RESOLVED, OrderState.REJECTED, OrderState.DENIED), strict=True
     ):
-        CloseOrder.objects.filter(pk=order.pk).update(status=state, message="Said so.")
+        CloseOrder.objects.filter(pk=order.pk).update(status=state, message=f"{state} said so.")
     text = web.get(_url("plan_detail", running)).text
-    assert "refused it. Said so." in text
-    assert "Not sent. Said so." in text
+    assert "Closed by a person, not by Sandbox&#x27;s evidence.</b> RESOLVED said so." in text
+    assert ">REJECTED said so." in text
+    assert "Not sent. DENIED said so." in text
 
 
 def test_an_unknown_order_stands_first_in_red(
@@ -178,9 +180,9 @@ def test_an_unknown_order_stands_first_in_red(
 ) -> None:
     builders.every_state(running, now=now)
     text = web.get(_url("plan_detail", running)).text
-    assert text.index("XRP: sent, but Sandbox has not answered.") < text.index(
-        "<b>1 of 6 filled</b>"
-    )
+    told = text.index("XRP: sent, but Sandbox has not answered since")
+    assert told < text.index("<b>1 of 6 filled</b>")
+    assert "You don&#x27;t have to do anything yet" in text
     assert 'class="row--bad"' in text
     assert "status--unknown" in text
     assert "What was not sent yet never will be" in text
@@ -269,6 +271,41 @@ def test_stop_all_lists_what_stays_unsent_and_stops_it(running: CleanupPlan, web
     assert "drill" in after
 
 
+@pytest.mark.parametrize(("count", "segments"), [(24, True), (25, False)])
+def test_above_24_orders_one_bar_of_counts_stands_for_the_segments(
+    operator: User, web: Client, now: datetime, count: int, segments: bool
+) -> None:
+    account = builders.account("many", now=now)
+    holdings = [builders.holding(f"D{number:02}", "1", "0.5") for number in range(count)]
+    builders.snapshot(account, at=now, holdings=holdings)
+    plan = builders.started(account, by=operator, now=now)
+    first, second, *_ = plan.orders.order_by("number")
+    builders.fill(first, now=now)
+    builders.put(second, OrderState.UNKNOWN, now=now)
+    text = web.get(_url("plan_detail", plan)).text
+    assert f"<b>1 of {count} filled</b> 1 unknown, {count - 2} to send" in text
+    assert ('class="segments"' in text) is segments
+    bar = f'role="progressbar" aria-valuemin="0" aria-valuemax="{count}" aria-valuenow="1"'
+    assert (bar in text) is not segments
+    if not segments:
+        assert '<rect class="filled" x="0.00%" width="4.00%"' in text
+        assert '<rect class="unknown" x="4.00%" width="4.00%"' in text
+
+
+def test_a_plan_that_only_a_person_can_end_says_so(
+    running: CleanupPlan, web: Client, now: datetime
+) -> None:
+    first, second, *rest = running.orders.order_by("number")
+    builders.put(first, OrderState.UNKNOWN, now=now, waits_for_person=True)
+    for order in rest:
+        builders.fill(order, now=now)
+    assert "Waits for a person</span>" not in web.get(_url("plan_detail", running)).text
+    builders.fill(second, now=now)
+    text = web.get(_url("plan_detail", running)).text
+    assert "Waits for a person</span>" in text
+    assert "waits for a person</dd>" in text
+
+
 # --- The result ---------------------------------------------------------------------------------
 
 
@@ -298,6 +335,42 @@ def test_other_activity_is_shown_as_a_number(
     text = web.get(_url("plan_detail", plan)).text
     assert "USDT also changed by -3.5 that no order explains" in text
     assert "Other activity." in text
+
+
+def test_a_persons_word_is_compared_with_the_balance(
+    desk: ExchangeAccount, operator: User, web: Client, now: datetime
+) -> None:
+    plan = builders.finished(desk, by=operator, now=now - timedelta(minutes=1))
+    plan.orders.filter(asset="PEPE").update(status=OrderState.RESOLVED, message="Seen.")
+    text = web.get(_url("plan_detail", plan)).text
+    assert "5 of 6 positions closed; a person closed 1 order" in text
+    assert "PEPE, closed by a person, has changed as recorded" in text
+    assert text.count('aria-label="failed"') == 0
+    CleanupPlan.objects.filter(pk=plan.pk).update(
+        other_activity=[{"asset": "PEPE", "quantity": "-5000"}]
+    )
+    text = web.get(_url("plan_detail", plan)).text
+    assert "−5000 besides" in text
+    assert text.count('aria-label="failed"') == 1
+
+
+def test_what_is_worth_knowing_is_told_afterwards(
+    desk: ExchangeAccount, operator: User, web: Client, now: datetime
+) -> None:
+    plan = builders.finished(desk, by=operator, now=now - timedelta(minutes=1))
+    order = plan.orders.get(asset="XRP")
+    with transaction.atomic():
+        builders.audit.record(
+            "order.unknown",
+            "XRP is unknown: no answer in time",
+            actor=builders.SCHEDULER,
+            at=now - timedelta(seconds=74),
+            order=order,
+        )
+    text = web.get(_url("plan_detail", plan)).text
+    assert "Worth knowing" in text
+    assert "XRP is unknown: no answer in time" in text
+    assert "unknown for 14 s" in text
 
 
 def test_a_broken_audit_chain_fails_the_proof(

@@ -218,4 +218,6 @@ def _end(view: PlanView, ended_early: str) -> None:
         return
     unknown = len(view.unknown)
     waits = f" {counted(unknown, 'order')} unknown: a person has to look." if unknown else ""
+    if view.resolved:
+        waits += f" {counted(len(view.resolved), 'order')} closed by a person, without proof."
     not_done(f"{missing} of {counted(len(view.orders), 'planned order')} did not fill.{waits}")

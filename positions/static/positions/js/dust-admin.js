@@ -160,6 +160,10 @@
   });
   on("htmx:afterSettle", () => { draw(); announce(); });
 
+  // A refused step shows a page at an address that can't be loaded again.
+  const at = $("#content")?.dataset.at;
+  if (at) history.replaceState(null, "", at);
+
   showTheme();
   system.addEventListener("change", showTheme);
   $$("[data-keys-switch]").forEach((box) => { box.checked = store.get("keys") !== "off"; });
