@@ -68,9 +68,7 @@ def _is_in(order: CloseOrder, snapshot: Snapshot) -> bool:
     """
     if not _sent_before(order, snapshot):
         return False
-    if order.state is not OrderState.RESOLVED and (
-        order.closed_at is not None and order.closed_at < snapshot.asked_at
-    ):
+    if order.closed_at is not None and order.closed_at < snapshot.asked_at:
         return True
     sold_at = order.sold_at or order.last_sent_at  # type: ignore[attr-defined]  # annotated
     return bool(sold_at < snapshot.asked_at)
@@ -93,7 +91,7 @@ def others_were_moving(plan: CleanupPlan, snapshot: Snapshot) -> bool:
             if order.closed_at is not None
             else order.state in IN_FLIGHT and not order.waits_for_person
         )
-        for order in _others(plan, since=snapshot.asked_at).exclude(status=OrderState.RESOLVED)
+        for order in _others(plan, since=snapshot.asked_at)
     )
 
 
