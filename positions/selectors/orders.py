@@ -173,6 +173,8 @@ def what_to_do(order: CloseOrder, *, now: datetime) -> str:
     if state is S.PLANNED:
         if plan.is_unstarted:
             return f"Start or reject plan {plan.pk}."
+        if plan.state is PlanState.PAUSED:
+            return f"Go on with plan {plan.pk}, or halt it: then it is never sent."
         return f"Pause or halt plan {plan.pk} to keep it from being sent."
     if state in {S.SUBMITTING, S.ACCEPTED, S.PARTIALLY_FILLED}:
         return "Nothing. What was sent can't be taken back; it is followed to its end."

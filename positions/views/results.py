@@ -60,6 +60,8 @@ def result(view: PlanPage) -> dict[str, Any]:
         "elsewhere": elsewhere,
         "remarks": view.remarkable[:MOST_REMARKS],
         "not_closed": [order for order in view.unfilled if order not in view.resolved],
+        "something_is_left": bool(view.stuck)
+        or any(order.filled_quantity < order.quantity for order in view.unfilled),
         "difference_words": f"{usd4(abs(view.difference_usd))} "
         f"{'more' if view.difference_usd > 0 else 'less'}",
         "difference_share": view.difference_usd / view.expected_net_usd

@@ -6,10 +6,12 @@ from decimal import Decimal
 
 import pytest
 
+from positions.domain.resolutions import Finding
 from positions.management import runs
 from positions.models import CleanupPlan, CloseOrder, ExchangeAccount
 from positions.services import policies
 from positions.services.actors import Actor
+from positions.services.resolutions import resolve_order
 from positions.services.stops import pause_plan
 from tests.commands import builders
 from tests.commands.conftest import Manage
@@ -190,6 +192,34 @@ def test_a_lost_answer_is_looked_up_and_never_sent_again(
     assert (result.code, result.err) == (0, "")
     assert result.document["totals"]["filled"] == 6
     assert len(sales(exchange)) == 6
+
+
+def test_an_order_that_a_person_closes_meanwhile_is_no_success(
+    manage: Manage,
+    demo: ExchangeAccount,
+    exchange: SandboxProcess,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exchange.fault("drop_after", method="POST", path="/api/v3/order")
+    exchange.fault("status_before", method="GET", path="/api/v3/order", status=503, times=None)
+    doing, approver = runs.in_this_process, Actor.person(builders.person("ann", "Approver"))
+
+    def closed_by_hand(due: runs.Due) -> None:
+        doing(due)
+        order = CloseOrder.objects.select_related("plan").filter(status="UNKNOWN").first()
+        if order is not None:
+            CloseOrder.objects.filter(pk=order.pk).update(waits_for_person=True)
+            found = Finding(sale=None, reason="Not in the order history.")
+            resolve_order(order, found, actor=approver, now=builders.timezone.now())
+
+    monkeypatch.setattr(runs, "in_this_process", closed_by_hand)
+    result = manage("close_dust_positions", "demo", "--yes", "--inline", "--json")
+    assert result.code == 1
+    assert "1 of 6 planned orders did not fill." in result.problem
+    assert "1 order closed by a person, without proof." in result.problem
+    totals = result.document["totals"]
+    assert (totals["filled"], totals["failed"], totals["unknown"]) == (5, 1, 0)
+    assert [order["status"] for order in result.document["orders"]].count("RESOLVED") == 1
 
 
 def test_a_paused_plan_is_not_waited_for(

@@ -102,6 +102,10 @@ def test_an_order_that_is_followed_without_trouble_says_so(
         status=OrderState.PLANNED, claimed_until=now + timedelta(minutes=1)
     )
     assert "Balance and price are being checked" in web.get(_url("order_detail", order)).text
+    web.post(reverse("positions:pause_plan", args=[running.pk]))
+    text = web.get(_url("order_detail", order)).text
+    assert "Waits, the plan is paused." in text
+    assert f"Go on with plan {running.pk}, or halt it" in text
 
 
 def test_the_second_not_found_is_announced_as_the_proof(
