@@ -127,11 +127,6 @@ class PlanPage(PlanView):
         return sum((slippage_of(order) for order in self.orders), ZERO)
 
     @cached_property
-    def expected_of_sold(self) -> Decimal:
-        """Return the expected net of the orders that sold something."""
-        return sum((order.expected_net_usd for order in self.orders if order.filled_quantity), ZERO)
-
-    @cached_property
     def quote_growth(self) -> Decimal | None:
         """Return how much more of the quote there is in the closing snapshot."""
         if self.plan.closing_snapshot is None:

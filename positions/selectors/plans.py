@@ -46,11 +46,6 @@ class PlanView:
         ]
 
     @property
-    def waiting_for_a_person(self) -> list[CloseOrder]:
-        """Return the orders whose look-ups are through without proof."""
-        return [order for order in self.orders if order.waits_for_person]
-
-    @property
     def waits_for_a_person(self) -> bool:
         """Tell whether it runs and nothing but a person, or a late answer, can end it."""
         still_open = [order for order in self.orders if order.state in OPEN]
