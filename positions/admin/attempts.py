@@ -42,6 +42,13 @@ class AttemptAdmin(ReadOnlyAdmin):
         "answer_text",
         "request_text",
     ]
+    also_exported = [
+        "order__account__slug",
+        "order__plan_id",
+        "order__asset",
+        "order__client_order_id",
+        "request",
+    ]
 
     @admin.display(description="attempt", ordering="number")
     def attempt_name(self, attempt: Attempt) -> str:

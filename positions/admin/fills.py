@@ -26,6 +26,12 @@ class FillAdmin(ReadOnlyAdmin):
     search_help_text = "Trade id, client order id, or asset"
     date_hierarchy = "at"
     fields = ["trade_id", "order", "plan_link", "quantity", "price", "fee", "fee_currency", "at"]
+    also_exported = [
+        "order__account__slug",
+        "order__plan_id",
+        "order__asset",
+        "order__client_order_id",
+    ]
 
     @admin.display(description="order", ordering="order__asset")
     def order_link(self, fill: Fill) -> SafeString | str:

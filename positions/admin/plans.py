@@ -66,6 +66,7 @@ class PlanAdmin(ReadOnlyAdmin):
         "skipped_table",
         "timeline_table",
     ]
+    also_exported = ["policy__version", "other_activity", "skipped"]
 
     @admin.display(description="plan", ordering="pk")
     def plan_name(self, plan: CleanupPlan) -> str:

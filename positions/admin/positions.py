@@ -17,6 +17,7 @@ class PositionAdmin(ReadOnlyAdmin):
     search_fields = ["^asset"]
     search_help_text = "Asset"
     fields = [field.name for field in Position._meta.fields if field.name not in {"id"}]
+    also_exported = ["snapshot__account__slug", "snapshot__taken_at"]
 
     @admin.display(description="value", ordering="value_rank")
     def value(self, position: Position) -> str:

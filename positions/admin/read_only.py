@@ -1,9 +1,8 @@
 """What all pages of the history share: nobody changes anything, and everything is linked."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest
@@ -12,22 +11,17 @@ from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from positions.admin.exports import CsvExports
 from positions.models import CleanupPlan, ExchangeAccount
 from positions.services.permissions import Permission, user_has
-
-if TYPE_CHECKING:
-    _ModelAdmin = admin.ModelAdmin[Any]
-else:  # Django's classes take type arguments in their stubs only
-    _ModelAdmin = admin.ModelAdmin
 
 # A page stays quick however long a plan ran; the rest is a link away.
 MOST_ROWS = 300
 
 
-class ReadOnlyAdmin(_ModelAdmin):
+class ReadOnlyAdmin(CsvExports):
     """Show rows and never change them, not even for a superuser."""
 
-    actions = None
     list_per_page = 50
     show_full_result_count = False
     view_on_site = False

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 
 from positions.domain.amounts import canonical
 from positions.models import CleanupPlan, CloseOrder
+from positions.selectors.cells import disarmed
 from positions.selectors.plans import plan_view
 from positions.views.errors import page
 
@@ -72,8 +73,3 @@ def _row(order: CloseOrder) -> list[str]:
 
 def _number(amount: Decimal | None) -> str:
     return "unknown" if amount is None else canonical(amount)
-
-
-def disarmed(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula; amounts are never passed here."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

@@ -16,7 +16,7 @@ from django.urls import reverse
 from positions.domain.orders import OrderState
 from positions.domain.plans import PlanState
 from positions.models import CleanupPlan, CloseOrder, ExchangeAccount
-from positions.views.reports import disarmed
+from positions.selectors.cells import disarmed
 from tests.web import builders
 
 HTMX = {"HX-Request": "true"}
