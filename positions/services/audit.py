@@ -112,30 +112,51 @@ def content_hash(event: AuditEvent) -> str:
 
 
 def verify(account: ExchangeAccount | None) -> Iterator[Break]:
-    """Walk one chain from its start and yield every place that was tampered with."""
+    """Walk one chain from its start and yield every place that was tampered with.
+
+    Safe while the chain grows: what was written meanwhile is walked before its end is judged.
+    """
     name = account.slug if account else "everything"
-    previous, sequence = "", 0
-    events = AuditEvent.objects.filter(account=account).order_by("sequence")
-    for event in events.iterator(chunk_size=1000):
-        sequence += 1
-        if event.sequence != sequence:
-            yield Break(chain=name, sequence=sequence, problem="An event is missing.")
-            sequence = event.sequence
-        if event.previous_hash != previous:
-            yield Break(chain=name, sequence=sequence, problem="It does not follow the one before.")
-        if content_hash(event) != event.hash:
-            yield Break(chain=name, sequence=sequence, problem="Its content was changed.")
-        previous = event.hash
-    end = AuditChain.objects.filter(scope=_scope(account)).first()
-    length, last_hash = (end.length, end.last_hash) if end else (0, "")
-    if account is not None and sequence == 0:
+    previous, sequence, walked_to, goal = "", 0, -1, -1
+    while True:
+        events = AuditEvent.objects.filter(account=account, sequence__gt=walked_to)
+        for event in events.order_by("sequence", "pk").iterator(chunk_size=1000):
+            for problem in _problems(event, after=sequence, previous=previous):
+                yield Break(chain=name, sequence=event.sequence, problem=problem)
+            previous, sequence = event.hash, event.sequence
+            walked_to = sequence
+        end = AuditChain.objects.filter(scope=_scope(account)).first()
+        length, last_hash = (end.length, end.last_hash) if end else (0, "")
+        if length <= sequence or length == goal:
+            break
+        goal = length  # a walk that starts now must get there
+    if account is not None and walked_to < 0:
         # Every account's history begins when it is connected.
         yield Break(chain=name, sequence=0, problem="The whole history is missing.")
     elif (length, last_hash) != (sequence, previous):
-        yield Break(chain=name, sequence=sequence, problem="The end of the history was cut off.")
+        yield Break(
+            chain=name, sequence=sequence, problem="The end of the history was cut off or changed."
+        )
+
+
+def _problems(event: AuditEvent, *, after: int, previous: str) -> Iterator[str]:
+    if event.sequence <= after:
+        yield "A second event claims this place."
+    elif event.sequence != after + 1:
+        yield "An event is missing before it."
+    if event.previous_hash != previous:
+        yield "It does not follow the one before."
+    if content_hash(event) != event.hash:
+        yield "Its content was changed."
 
 
 def verify_all() -> list[Break]:
     """Return every break in every chain; empty when the history is whole."""
-    chains: list[ExchangeAccount | None] = [None, *ExchangeAccount.objects.all()]
-    return [found for account in chains for found in verify(account)]
+    accounts = list(ExchangeAccount.objects.all())
+    breaks = [found for account in (None, *accounts) for found in verify(account)]
+    known = {_scope(account) for account in (None, *accounts)}
+    orphans = AuditChain.objects.exclude(scope__in=known).values_list("scope", flat=True)
+    return breaks + [
+        Break(chain=f"account {scope}", sequence=0, problem="Its account is missing.")
+        for scope in orphans
+    ]

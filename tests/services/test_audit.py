@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -108,17 +109,153 @@ def test_changed_content_with_a_hash_that_fits_is_found_by_its_successor(
     assert [item.problem for item in verify_all()] == ["It does not follow the one before."]
 
 
-def test_an_event_that_was_moved_to_another_account_is_found(account: ExchangeAccount) -> None:
+@pytest.mark.parametrize("which", [0, 1, 3])
+def test_an_event_that_was_moved_to_another_account_is_found(
+    account: ExchangeAccount, which: int
+) -> None:
+    other = ExchangeAccount.objects.create(
+        slug="other",
+        exchange="binance",
+        base_url="http://127.0.0.1:9",
+        credentials=b"none",
+        key_fingerprint="other",
+        created_at=django_timezone.now(),
+    )
+    write(other, which)  # so that its place there is free
+    event = write(account)[which]
+    sql("UPDATE positions_auditevent SET account_id = %s WHERE id = %s", other.pk, event.pk)
+    assert {item.chain for item in verify_all()} == {"held", "other"}
+
+
+def test_an_event_that_was_moved_to_the_common_chain_is_found(account: ExchangeAccount) -> None:
     event = write(account)[3]
     sql("UPDATE positions_auditevent SET account_id = NULL WHERE id = %s", event.pk)
     assert {item.chain for item in verify_all()} == {"held", "everything"}
 
 
-@pytest.mark.parametrize("which", [0, 1, 3])
-def test_a_removed_event_is_found(account: ExchangeAccount, which: int) -> None:
+@pytest.mark.parametrize(
+    ("which", "sequence", "problem"),
+    [
+        (0, 2, "An event is missing before it."),
+        (1, 3, "An event is missing before it."),
+        (3, 3, "The end of the history was cut off or changed."),
+    ],
+)
+def test_a_removed_event_is_found_where_it_is_missing(
+    account: ExchangeAccount, which: int, sequence: int, problem: str
+) -> None:
     event = write(account)[which]
     sql("DELETE FROM positions_auditevent WHERE id = %s", event.pk)
+    found = verify_all()[0]
+    assert (found.chain, found.sequence, found.problem) == ("held", sequence, problem)
+
+
+def test_a_removed_event_whose_gap_was_closed_is_found(account: ExchangeAccount) -> None:
+    events = write(account)
+    sql("DELETE FROM positions_auditevent WHERE id = %s", events[1].pk)
+    for event in events[2:]:
+        statement = "UPDATE positions_auditevent SET sequence = %s WHERE id = %s"
+        sql(statement, event.sequence - 1, event.pk)
+    sql("UPDATE positions_auditchain SET length = 3 WHERE scope = %s", str(account.pk))
     assert verify_all()
+
+
+def test_a_forked_chain_is_found() -> None:
+    """The database refuses a second event in the same place; somebody took its rule away."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP INDEX common_chain_never_forks")
+    first, second = write(None, 2)
+    fork = AuditEvent(
+        sequence=second.sequence,
+        kind="test.happened",
+        summary="Something else",
+        actor_name=TEST.name,
+        at=NOW,
+        previous_hash=first.hash,
+    )
+    fork.hash = audit.content_hash(fork)
+    fork.save()
+    problems = [item.problem for item in verify_all()]
+    assert "A second event claims this place." in problems
+
+
+def test_an_event_that_was_put_in_before_the_first_is_found() -> None:
+    """Sequences begin at 1."""
+    write(None, 2)
+    early = AuditEvent(sequence=0, kind="x", summary="x", actor_name="x", at=NOW)
+    early.hash = audit.content_hash(early)
+    early.save()
+    assert verify_all()[0].problem == "A second event claims this place."
+
+
+@pytest.mark.parametrize(
+    "change", ["last_hash = 'f'", "length = 3", "length = 5", "length = 0, last_hash = ''"]
+)
+def test_a_changed_end_is_found(account: ExchangeAccount, change: str) -> None:
+    write(account)
+    sql(f"UPDATE positions_auditchain SET {change} WHERE scope = %s", str(account.pk))  # noqa: S608
+    (found,) = verify_all()
+    assert found.problem == "The end of the history was cut off or changed."
+
+
+def test_an_end_without_its_account_is_found(account: ExchangeAccount) -> None:
+    write(None)
+    AuditChain.objects.create(scope="4711", length=3, last_hash="f" * 64)
+    write(account)
+    (found,) = verify_all()
+    assert (found.chain, found.problem) == ("account 4711", "Its account is missing.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_history_that_grows_while_it_is_walked_is_whole(
+    account: ExchangeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers go on writing while somebody verifies."""
+    with transaction.atomic():
+        write(account, 2)
+    compute, more = audit.content_hash, iter(range(3))
+
+    def meanwhile(event: AuditEvent) -> str:
+        if event.pk and next(more, None) is not None:
+            with monkeypatch.context() as undisturbed, transaction.atomic():
+                undisturbed.setattr(audit, "content_hash", compute)
+                write(account, 1)
+        return compute(event)
+
+    monkeypatch.setattr(audit, "content_hash", meanwhile)
+    assert verify_all() == []
+    assert next(more, None) is None
+    assert AuditEvent.objects.filter(account=account).count() == 5
+
+
+def test_a_long_history_is_walked_in_few_queries_and_little_memory(
+    account: ExchangeAccount, django_assert_max_num_queries: Any
+) -> None:
+    previous, rows = "", []
+    for number in range(1, 5001):
+        event = AuditEvent(
+            account=account,
+            sequence=number,
+            kind="test.happened",
+            summary=f"Number {number}",
+            actor_name=TEST.name,
+            at=NOW + timedelta(seconds=number),
+            data={"amount": "0.1"},
+            previous_hash=previous,
+        )
+        event.hash = previous = audit.content_hash(event)
+        rows.append(event)
+    AuditEvent.objects.bulk_create(rows, batch_size=500)
+    del rows
+    AuditChain.objects.create(scope=str(account.pk), length=5000, last_hash=previous)
+    tracemalloc.start()
+    try:
+        with django_assert_max_num_queries(12):
+            assert verify_all() == []
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 4_000_000  # it takes 1.5 MB; all events at once would take 7.5
 
 
 def test_a_cut_tail_is_found_also_when_the_end_is_set_back(account: ExchangeAccount) -> None:
