@@ -21,6 +21,7 @@ class AttemptAdmin(ReadOnlyAdmin):
         "answered_at",
         "answer",
         "answer_code",
+        "http_status",
     ]
     list_select_related = ["order__plan", "order__account"]
     list_filter = ["order__account", "answer", "answer_code", "created_at"]
@@ -41,6 +42,8 @@ class AttemptAdmin(ReadOnlyAdmin):
         "answer_code",
         "answer_text",
         "request_text",
+        "http_status",
+        "wire_text",
     ]
     also_exported = [
         "order__account__slug",
@@ -48,6 +51,7 @@ class AttemptAdmin(ReadOnlyAdmin):
         "order__asset",
         "order__client_order_id",
         "request",
+        "wire",
     ]
 
     @admin.display(description="attempt", ordering="number")
@@ -65,7 +69,24 @@ class AttemptAdmin(ReadOnlyAdmin):
         """Return the way to its plan."""
         return link(attempt.order.plan)
 
-    @admin.display(description="request")
+    @admin.display(description="committed before sending")
     def request_text(self, attempt: Attempt) -> SafeString:
-        """Return what was asked, without key and signature."""
+        """Return what was to be asked, as it was written down before anything left."""
         return json_text(json.dumps(attempt.request, indent=2, sort_keys=True))
+
+    @admin.display(description="HTTP status")
+    def http_status(self, attempt: Attempt) -> str:
+        """Return the status of the answer."""
+        return http_status(attempt)
+
+    @admin.display(description="on the wire")
+    def wire_text(self, attempt: Attempt) -> SafeString | str:
+        """Return what left and which headers came back, without key and signature."""
+        if not attempt.wire:
+            return "nothing known to have left"
+        return json_text(json.dumps(attempt.wire, indent=2, sort_keys=True))
+
+
+def http_status(attempt: Attempt) -> str:
+    """Return the status of the exchange's answer, or that there was none."""
+    return str(attempt.wire.get("status") or "no answer")

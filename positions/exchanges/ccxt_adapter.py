@@ -74,6 +74,11 @@ class CcxtExchange:
         """Return the exchange's last words, without secrets and shortened."""
         return self._client.last_answer
 
+    @property
+    def last_wire(self) -> dict[str, Any]:
+        """Return how the last request went over the wire and was answered, without secrets."""
+        return self._client.last_wire
+
     def close(self) -> None:
         """Close the connections to the exchange."""
         self._client.ccxt.session.close()

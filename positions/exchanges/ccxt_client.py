@@ -27,6 +27,7 @@ from positions.exchanges.port import (
 )
 from positions.exchanges.profiles import Profile
 from positions.exchanges.transport import RedirectAdapter
+from positions.exchanges.wire import WatchedSession, told
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def bare_client(connection: Connection, profile: Profile) -> Any:
 
 def _signing_client(connection: Connection, profile: Profile, keys: Mapping[str, str]) -> Any:
     client = bare_client(connection, profile)
+    client.session = WatchedSession()
     # `requests` would follow a redirect and send the order again.
     client.session.max_redirects = 0
     client.apiKey = keys["api_key"]
@@ -114,6 +116,11 @@ class PacedClient:
         return str(self.ccxt.name)
 
     @property
+    def last_wire(self) -> dict[str, Any]:
+        """Return how the last request went over the wire and was answered, without secrets."""
+        return told(self.ccxt.session, self.ccxt.last_response_headers, secrets=self._secrets)
+
+    @property
     def answered_html(self) -> bool:
         """Tell whether the last answer was a page instead of data."""
         return str(self.ccxt.last_http_response or "").lstrip().startswith("<")
@@ -131,6 +138,7 @@ class PacedClient:
         # What an earlier request left would be read as this one's answer.
         self.ccxt.last_http_response = None
         self.ccxt.last_response_headers = None
+        self.ccxt.session.forget()
         self.requests += 1
         try:
             with decimal.localcontext():

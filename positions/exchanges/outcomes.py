@@ -27,7 +27,7 @@ _QUERY = re.compile(r"\?\S*")
 _SIGNED = re.compile(r"[\w&;=.%+-]*signature=[^\s\"'<>]*", re.IGNORECASE)
 _CODE = re.compile(r'"(?:code|retCode|sCode)"\s*:\s*"?(-?\w+)"?')
 _DEFAULT_RETRY_AFTER = Decimal(10)
-_LONGEST_TEXT = 300
+_LONGEST_TEXT = 2000
 
 _REJECTED = (
     ccxt.InsufficientFunds,
@@ -39,7 +39,11 @@ _REJECTED = (
 
 
 def scrubbed(text: str, *, secrets: Collection[str] = ()) -> str:
-    """Return the text without queries, signatures and these secrets, and not too long."""
+    """Return the text without queries, signatures and these secrets, and not too long.
+
+    Without zero bytes too: PostgreSQL keeps none, and what an exchange said must be kept.
+    """
+    text = text.replace("\0", "")
     for secret in secrets:
         text = text.replace(secret, "[secret]")
     return _SIGNED.sub("", _QUERY.sub("", text))[:_LONGEST_TEXT]

@@ -17,7 +17,7 @@ For an order, the first three mean *not placed*, the next two *rejected*, the la
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from positions.domain.balances import Balance
 from positions.domain.markets import Market, Ticker
@@ -145,6 +145,10 @@ class ExchangePort(Protocol):
     @property
     def last_answer(self) -> str:
         """Return the exchange's last words, without secrets and shortened."""
+
+    @property
+    def last_wire(self) -> dict[str, Any]:
+        """Return method, path, parameters, HTTP status and telling headers of the last request."""
 
     @property
     def order_limits(self) -> list[Limit]:

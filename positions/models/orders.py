@@ -110,6 +110,10 @@ class Attempt(models.Model):
     answer_code = models.CharField(max_length=60, blank=True)
     answer_text = models.TextField(blank=True, help_text="The exchange's words, without secrets.")
     request = models.JSONField(default=dict, help_text="Without key and signature.")
+    wire = models.JSONField(
+        default=dict,
+        help_text="How it went over the wire and was answered, without key and signature.",
+    )
     created_at = models.DateTimeField()
 
     class Meta:

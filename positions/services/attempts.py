@@ -221,24 +221,34 @@ def send(
     now = clock()
     try:
         with transaction.atomic():
-            _answered(attempt, AnswerClass.ACCEPTED, text=exchange.last_answer, now=now)
+            _answered(attempt, AnswerClass.ACCEPTED, exchange, text=exchange.last_answer, now=now)
             apply_outcome(order, outcome, actor=WORKER, now=now)
     except LostClaim:
-        _late_answer(order, attempt, exchange.last_answer, now=now)
+        _late_answer(order, attempt, exchange, exchange.last_answer, now=now)
 
 
 def _answered(
-    attempt: Attempt, answer: AnswerClass, *, now: datetime, code: str = "", text: str = ""
+    attempt: Attempt,
+    answer: AnswerClass,
+    exchange: ExchangePort,
+    *,
+    now: datetime,
+    code: str = "",
+    text: str = "",
 ) -> None:
     attempt.answer, attempt.answer_code, attempt.answer_text = answer, code[:60], text
     attempt.answered_at = now
-    attempt.save(update_fields=["answer", "answer_code", "answer_text", "answered_at"])
+    if attempt.sent_at is not None:  # else the exchange's last request was another one
+        attempt.wire = exchange.last_wire
+    attempt.save(update_fields=["answer", "answer_code", "answer_text", "answered_at", "wire"])
 
 
-def _late_answer(order: CloseOrder, attempt: Attempt, text: str, *, now: datetime) -> None:
+def _late_answer(
+    order: CloseOrder, attempt: Attempt, exchange: ExchangePort, text: str, *, now: datetime
+) -> None:
     """Keep an answer that came after somebody else took over; the look-ups decide, not we."""
     with transaction.atomic():
-        _answered(attempt, AnswerClass.UNKNOWN, code="LATE", text=text, now=now)
+        _answered(attempt, AnswerClass.UNKNOWN, exchange, code="LATE", text=text, now=now)
         CloseOrder.objects.filter(pk=order.pk, status=OrderState.UNKNOWN).update(due_at=now)
 
 
@@ -257,9 +267,9 @@ def _record_failure(
             # Without leave nothing left, whatever went wrong before it.
             if attempt.sent_at is None or isinstance(error, _NOT_PLACED):
                 _try_again(order, attempt, error, now=now)
-                _answered(attempt, AnswerClass.NOT_PLACED, code=code, text=text, now=now)
+                _answered(attempt, AnswerClass.NOT_PLACED, exchange, code=code, text=text, now=now)
             elif isinstance(error, KeyRefused | RequestRefused | BadConfiguration):
-                _answered(attempt, AnswerClass.REJECTED, code=code, text=text, now=now)
+                _answered(attempt, AnswerClass.REJECTED, exchange, code=code, text=text, now=now)
                 move_order(
                     order,
                     OrderState.REJECTED,
@@ -271,10 +281,10 @@ def _record_failure(
                     message=str(error)[:300],
                 )
             else:
-                _answered(attempt, AnswerClass.UNKNOWN, code=code, text=text, now=now)
+                _answered(attempt, AnswerClass.UNKNOWN, exchange, code=code, text=text, now=now)
                 become_unknown(order, str(error), now=now)
     except LostClaim:
-        _late_answer(order, attempt, text, now=now)
+        _late_answer(order, attempt, exchange, text, now=now)
         return
     if isinstance(error, KeyRefused):
         pause_for_a_person(order.plan, str(error), now=now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 from typing import Any
@@ -30,7 +31,7 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
 
 def everything_said(port: CcxtExchange, error: BaseException | None) -> str:
     """Return all text that could reach a page, a row or a log."""
-    said = [port.last_answer]
+    said = [port.last_answer, json.dumps(port.last_wire)]
     if error is not None:
         said += [str(error), repr(error), *traceback.format_exception(error)]
         said += [str(getattr(error, "answer", "")), str(getattr(error, "answer_code", ""))]
