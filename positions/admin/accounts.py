@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from positions.admin.read_only import ReadOnlyAdmin, link, list_link, panel_link
+from positions.admin.read_only import ReadOnlyAdmin, link, list_link
 from positions.models import (
     AuditEvent,
     CleanupPlan,
@@ -38,11 +38,6 @@ class AccountAdmin(ReadOnlyAdmin):
         "newest_policy",
         "belongs",
     ]
-
-    @admin.display(description="panel")
-    def in_panel(self, account: ExchangeAccount) -> SafeString | str:
-        """Return the way to its page in the panel."""
-        return panel_link(account)
 
     @admin.display(description="API key")
     def key(self, account: ExchangeAccount) -> str:

@@ -1,14 +1,12 @@
 """Show the one append-only record of what happened, with its chain of hashes."""
 
 import json
-from collections.abc import Iterable
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from positions.admin.read_only import ReadOnlyAdmin, json_text, link, table
+from positions.admin.read_only import ReadOnlyAdmin, json_text, link
 from positions.models import AuditEvent
-from positions.templatetags.formats import utc_time
 
 
 class EventAdmin(ReadOnlyAdmin):
@@ -77,20 +75,3 @@ class EventAdmin(ReadOnlyAdmin):
     def data_text(self, event: AuditEvent) -> SafeString:
         """Return the facts that belong to it."""
         return json_text(json.dumps(event.data, indent=2, sort_keys=True, ensure_ascii=False))
-
-
-def timeline(events: Iterable[AuditEvent]) -> SafeString:
-    """Return a table of events that were read with their orders."""
-    return table(
-        ["At", "What", "Who", "Order", "Hash"],
-        (
-            [
-                f"{event.at:%Y-%m-%d} {utc_time(event.at)}",
-                link(event, event.summary),
-                event.actor_name,
-                link(event.order, event.order.asset) if event.order else "none",
-                event.hash[:8],
-            ]
-            for event in events
-        ),
-    )

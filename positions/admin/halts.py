@@ -23,6 +23,7 @@ class HaltAdmin(ReadOnlyAdmin):
     search_fields = ["account__slug", "reason", "placed_by_name", "released_by_name"]
     date_hierarchy = "placed_at"
     fields = [
+        "in_panel",
         "account",
         "reason",
         "placed_by_name",

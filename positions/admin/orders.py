@@ -3,8 +3,9 @@
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from positions.admin.events import timeline
+from positions.admin.attempts import http_status
 from positions.admin.read_only import MOST_ROWS, ReadOnlyAdmin, link, list_link, table
+from positions.admin.timeline import moment, order_table
 from positions.models import AuditEvent, CloseOrder
 from positions.templatetags.formats import quantity
 
@@ -30,6 +31,7 @@ class OrderAdmin(ReadOnlyAdmin):
     search_help_text = "Client order id, the exchange's order id, asset, or plan hash"
     date_hierarchy = "updated_at"
     fields = [
+        "in_panel",
         "plan",
         "account",
         "number",
@@ -78,15 +80,25 @@ class OrderAdmin(ReadOnlyAdmin):
     def attempts_table(self, order: CloseOrder) -> SafeString:
         """Return every request that was made for it."""
         return table(
-            ["Attempt", "Quantity", "Sent at", "Answered at", "Answer", "Code", "Its words"],
+            [
+                "Attempt",
+                "Quantity",
+                "Sent at",
+                "Answered at",
+                "Answer",
+                "Code",
+                "HTTP",
+                "Its words",
+            ],
             (
                 [
                     link(item, f"Attempt {item.number}"),
                     quantity(item.quantity),
-                    item.sent_at or "not sent",
-                    item.answered_at or "none",
+                    moment(item.sent_at) if item.sent_at else "not sent",
+                    moment(item.answered_at) if item.answered_at else "none",
                     item.get_answer_display(),
                     item.answer_code or "none",
+                    http_status(item),
                     item.answer_text[:200],
                 ]
                 for item in order.attempts.all()
@@ -101,7 +113,7 @@ class OrderAdmin(ReadOnlyAdmin):
             (
                 [
                     link(item, item.trade_id),
-                    item.at,
+                    moment(item.at),
                     quantity(item.quantity),
                     quantity(item.price),
                     f"{quantity(item.fee)} {item.fee_currency}",
@@ -112,6 +124,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
     @admin.display(description="what happened")
     def timeline_table(self, order: CloseOrder) -> SafeString:
-        """Return its events, the newest first."""
-        rows = timeline(order.events.select_related("order")[:MOST_ROWS])
-        return rows + list_link(AuditEvent, "All its events", order__id__exact=order.pk)
+        """Return its events, requests and trades as one story."""
+        return order_table(order) + list_link(
+            AuditEvent, "All its events", order__id__exact=order.pk
+        )

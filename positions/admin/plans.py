@@ -3,15 +3,14 @@
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from positions.admin.events import timeline
 from positions.admin.read_only import (
     MOST_ROWS,
     ReadOnlyAdmin,
     link,
     list_link,
-    panel_link,
     table,
 )
+from positions.admin.timeline import events_table
 from positions.models import AuditEvent, CleanupPlan, CloseOrder
 from positions.selectors.plans import skipped_json
 from positions.templatetags.formats import quantity, usd4
@@ -83,11 +82,6 @@ class PlanAdmin(ReadOnlyAdmin):
         """Return the part of the hash that buttons name."""
         return plan.short_hash
 
-    @admin.display(description="panel")
-    def in_panel(self, plan: CleanupPlan) -> SafeString | str:
-        """Return the way to its page in the panel."""
-        return panel_link(plan)
-
     @admin.display(description="other activity")
     def other_activity_table(self, plan: CleanupPlan) -> SafeString:
         """Return what the fills don't explain."""
@@ -137,5 +131,5 @@ class PlanAdmin(ReadOnlyAdmin):
     @admin.display(description="what happened")
     def timeline_table(self, plan: CleanupPlan) -> SafeString:
         """Return its events, the newest first."""
-        rows = timeline(plan.events.select_related("order")[:MOST_ROWS])
+        rows = events_table(plan.events.select_related("order")[:MOST_ROWS])
         return rows + list_link(AuditEvent, "All its events", plan__id__exact=plan.pk)

@@ -25,7 +25,12 @@ class PolicyAdmin(ReadOnlyAdmin):
     search_fields = ["account__slug", "note", "created_by_name"]
     date_hierarchy = "created_at"
     fields = [
-        field.name for field in DustPolicy._meta.fields if field.name not in {"id", "created_by"}
+        "in_panel",
+        *(
+            field.name
+            for field in DustPolicy._meta.fields
+            if field.name not in {"id", "created_by"}
+        ),
     ]
 
     @admin.display(description="policy", ordering="version")

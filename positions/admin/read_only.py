@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from positions.admin.exports import CsvExports
-from positions.models import CleanupPlan, ExchangeAccount
+from positions.admin.panel import panel_link
 from positions.services.permissions import Permission, user_has
 
 # A page stays quick however long a plan ran; the rest is a link away.
@@ -50,6 +51,11 @@ class ReadOnlyAdmin(CsvExports):
         """Return every shown field, the computed ones included."""
         return [name for name in self.fields or () if isinstance(name, str)]
 
+    @admin.display(description="panel")
+    def in_panel(self, row: Any) -> SafeString:
+        """Return the way to its page in the panel."""
+        return panel_link(row)
+
 
 def link(row: Model | None, text: str = "") -> SafeString | str:
     """Return a link to a row's page in the history."""
@@ -67,20 +73,6 @@ def list_link(model: type[Model], text: str, **wanted: Any) -> SafeString:
     """Return a link to the rows of a model that meet the conditions."""
     address = reverse(f"admin:positions_{model._meta.model_name}_changelist")
     return format_html('<a href="{}?{}">{}</a>', address, urlencode(wanted), text)
-
-
-def panel_link(row: ExchangeAccount | CleanupPlan) -> SafeString | str:
-    """Return a link to the row's page in the panel, where there is one."""
-    name, key = (
-        ("account_detail", row.slug)
-        if isinstance(row, ExchangeAccount)
-        else ("plan_detail", str(row.pk))
-    )
-    try:
-        address = reverse(f"positions:{name}", args=[key])
-    except NoReverseMatch:
-        return "none"
-    return format_html('<a href="{}">Open {} in the panel</a>', address, row)
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> SafeString:
