@@ -1,10 +1,14 @@
 """Show exchange accounts; their credentials are never shown."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from positions.admin.read_only import ReadOnlyAdmin, link, list_link
+from positions.admin.switches import switches
 from positions.models import (
     AuditEvent,
     CleanupPlan,
@@ -38,6 +42,13 @@ class AccountAdmin(ReadOnlyAdmin):
         "newest_policy",
         "belongs",
     ]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show above the account whether it is stopped, with the way to stop or to release it."""
+        context["switches"] = switches(context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="API key")
     def key(self, account: ExchangeAccount) -> str:

@@ -24,7 +24,7 @@ def _order(order: CloseOrder) -> str:
 
 ADDRESSES: dict[type[Model], Callable[[Any], str]] = {
     ExchangeAccount: lambda row: reverse("positions:account_detail", args=[row.slug]),
-    DustPolicy: lambda row: reverse("positions:account_detail", args=[row.account.slug]),
+    DustPolicy: lambda row: reverse("positions:policy_detail", args=[row.account.slug]),
     CleanupPlan: lambda row: reverse("positions:plan_detail", args=[row.pk]),
     CloseOrder: _order,
     Halt: lambda row: stop_page(row.account),

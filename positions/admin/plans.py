@@ -15,6 +15,8 @@ from positions.models import AuditEvent, CleanupPlan, CloseOrder
 from positions.selectors.plans import skipped_json
 from positions.templatetags.formats import quantity, usd4
 
+NAMES = ("created_by_name", "approved_by_name", "started_by_name")
+
 
 class PlanAdmin(ReadOnlyAdmin):
     """List plans; a plan's page has its orders and its timeline."""
@@ -28,13 +30,14 @@ class PlanAdmin(ReadOnlyAdmin):
         "value_usd",
         "created_by_name",
         "approved_by_name",
+        "started_by_name",
         "created_at",
         "finished_at",
     ]
     list_select_related = ["account"]
     list_filter = ["account", "status", "created_by", "approved_by", "created_at"]
-    search_fields = ["hash", "^orders__asset", "orders__client_order_id", "created_by_name"]
-    search_help_text = "Plan hash, asset, client order id, or who drafted it"
+    search_fields = ["hash", "^orders__asset", "orders__client_order_id", *NAMES]
+    search_help_text = "Plan hash, asset, client order id, or who drafted, approved or started it"
     date_hierarchy = "created_at"
     fields = [
         "in_panel",

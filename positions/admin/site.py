@@ -18,6 +18,7 @@ class HistorySite(AdminSite):
     site_title = "Dust Admin history"
     index_title = "What happened"
     empty_value_display = "none"
+    enable_nav_sidebar = False  # lists with many columns need its room
 
     def show(self, model: type[Model], page: Any) -> None:
         """Take a page of ours."""

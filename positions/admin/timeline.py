@@ -34,16 +34,16 @@ def events_table(events: Iterable[AuditEvent]) -> SafeString:
 def order_table(order: CloseOrder) -> SafeString:
     """Return an order's events, requests and trades as one story, from its beginning.
 
-    Of very many events only the newest are told; events tell a moment before what it led to.
+    Of very many events only the newest are told.
     """
-    steps: list[Step] = [
+    steps = [step for attempt in order.attempts.all() for step in _of_attempt(attempt)]
+    steps += [_of_fill(fill) for fill in order.fills.all()[:MOST_ROWS]]
+    steps += [
         (event.at, link(event, event.summary), event.actor_name, f"event {event.hash[:8]}")
         for event in reversed(order.events.all()[:MOST_ROWS])
     ]
-    for attempt in order.attempts.all():
-        steps += _of_attempt(attempt)
-    steps += [_of_fill(fill) for fill in order.fills.all()[:MOST_ROWS]]
-    steps.sort(key=lambda step: step[0])  # stable: at the same moment, as listed above
+    # Stable: what was done at a moment stands before the event that tells of it.
+    steps.sort(key=lambda step: step[0])
     return table(
         ["At", "What", "Who", "Evidence"],
         ([moment(at), what, who, evidence] for at, what, who, evidence in steps),

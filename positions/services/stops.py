@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from positions.domain.orders import CLOSED, OPEN, OrderState
 from positions.domain.plans import LIVE, UNSTARTED, IllegalPlanStep, PlanState
 from positions.domain.verdicts import Reason
-from positions.models import CleanupPlan, ExchangeAccount
+from positions.models import CleanupPlan, ExchangeAccount, Halt
 from positions.services import halts
 from positions.services.actors import Actor
 from positions.services.permissions import NotPermitted, Permission, has, require
@@ -18,6 +18,7 @@ from positions.services.snapshots import want_snapshot
 from positions.services.transitions import LostClaim, deny_unsent, move_plan
 
 SCHEDULER = Actor.service("scheduler")
+_UNDER_A_STOP = "It was under a stop, which ends every plan."
 
 
 def pause_plan(plan: CleanupPlan, *, actor: Actor, now: datetime, note: str = "") -> CleanupPlan:
@@ -65,10 +66,27 @@ def halt_everything(
 ) -> int:
     """Press the kill switch and halt every live plan it stops; return how many were halted."""
     halts.press(account=account, reason=reason, actor=actor, now=now)
+    what = account.slug if account else "everything"
+    note = f"{actor.name} stopped {what}{f': {reason}' if reason else '.'}"
+    return halt_all(_live_plans_of(account), note=note, actor=actor, now=now)
+
+
+def release_stop(account: ExchangeAccount | None, *, actor: Actor, now: datetime) -> bool:
+    """Release the kill switch; return False if nothing was stopped. No old plan goes on.
+
+    A plan may still be live under it: its start was being committed as the switch was pressed, or
+    whoever pressed it vanished before all were halted. It is halted before anything may leave.
+    """
+    require(actor, Permission.RELEASE)
+    if not Halt.objects.filter(account=account, released_at=None).exists():
+        return False
+    halt_all(_live_plans_of(account), note=_UNDER_A_STOP, actor=actor, now=now)
+    return halts.release(account=account, actor=actor, now=now)
+
+
+def _live_plans_of(account: ExchangeAccount | None) -> QuerySet[CleanupPlan]:
     live = CleanupPlan.objects.filter(status__in=LIVE)
-    if account is not None:
-        live = live.filter(account=account)
-    return halt_all(live, note=f"{actor.name} stopped everything.", actor=actor, now=now)
+    return live if account is None else live.filter(account=account)
 
 
 def halt_all(live: QuerySet[CleanupPlan], *, note: str, actor: Actor, now: datetime) -> int:

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from positions.models import ExchangeAccount
 from positions.selectors.plan_pages import unsent_by_plan
-from positions.services import halts, stops
+from positions.services import stops
 from positions.views.context import halt_of
 from positions.views.errors import page
 from positions.views.people import actor_of
@@ -38,7 +38,7 @@ def stop_account(request: HttpRequest, slug: str) -> HttpResponse:
 @page
 def release_stop(request: HttpRequest) -> HttpResponse:
     """Let requests of all accounts leave again."""
-    halts.release(account=None, actor=actor_of(request), now=timezone.now())
+    stops.release_stop(None, actor=actor_of(request), now=timezone.now())
     messages.success(request, "The stop of everything is released. Halted plans stay ended.")
     return redirect("positions:account_list")
 
@@ -47,7 +47,7 @@ def release_stop(request: HttpRequest) -> HttpResponse:
 @page
 def release_account_stop(request: HttpRequest, slug: str) -> HttpResponse:
     """Let requests of one account leave again."""
-    halts.release(account=account_named(slug), actor=actor_of(request), now=timezone.now())
+    stops.release_stop(account_named(slug), actor=actor_of(request), now=timezone.now())
     messages.success(request, f"The stop of {slug} is released. Halted plans stay ended.")
     return redirect("positions:account_detail", slug=slug)
 

@@ -214,6 +214,19 @@ def test_a_page_of_the_history_leads_to_the_panels_page_that_works(
         assert f'id="{anchor}"' in shown.content.decode() or not anchor
 
 
+def test_the_panels_pages_lead_to_the_audit_trail_for_every_group(history: CleanupPlan) -> None:
+    client = Client()
+    client.force_login(builders.person("vera", "Viewer"))
+    account, policy = history.account, history.policy
+    for address, row in (
+        (reverse("positions:account_detail", args=[account.slug]), account),
+        (reverse("positions:policy_detail", args=[account.slug]), policy),
+        (reverse("positions:plan_detail", args=[history.pk]), history),
+    ):
+        assert f'href="{page(row)}"' in client.get(address).text
+        assert client.get(page(row)).status_code == 200
+
+
 def test_an_orders_page_tells_one_story_in_the_order_of_time(
     as_root: Client, history: CleanupPlan
 ) -> None:

@@ -10,6 +10,8 @@ from django.db import connection
 
 from positions.models import AuditEvent, CleanupPlan, ExchangeAccount, Halt
 from positions.services import policies
+from positions.services.actors import Actor
+from tests.admin.conftest import started
 from tests.commands import builders
 from tests.commands.conftest import Manage
 from tests.exchange_process import SandboxProcess
@@ -133,6 +135,38 @@ def test_halt_stops_one_account_or_everything_and_twice_changes_nothing(manage: 
     assert Halt.objects.get().account == held
     assert manage("halt", "--all").out.startswith("Every account is stopped")
     assert Halt.objects.filter(account=None).count() == 1
+
+
+@pytest.mark.django_db
+def test_halt_ends_the_plans_even_if_valkey_and_the_exchange_are_gone(
+    manage: Manage, settings: Any, tmp_path: Any
+) -> None:
+    settings.REDIS_URL = f"unix://{tmp_path}/none.sock"
+    plan = started(builders.account("held"), actor=Actor.service("test"), assets=["DOGE"])
+    other = started(builders.account("other"), actor=Actor.service("test"), assets=["DOGE"])
+    builders.person("otto", "Operator")
+    result = manage("halt", "held", "--as", "otto")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.endswith("1 plan was halted.\n")
+    plan.refresh_from_db()
+    other.refresh_from_db()
+    assert (plan.status, other.status) == ("HALTED", "RUNNING")
+    assert Halt.objects.get().placed_by_name == "otto"
+    assert [order.status for order in plan.orders.all()] == ["DENIED"]
+    assert manage("halt", "--all").out.endswith("1 plan was halted.\n")
+    assert manage("halt", "--all").out.endswith("0 plans were halted.\n")
+
+
+@pytest.mark.django_db
+def test_halt_does_not_release(manage: Manage) -> None:
+    """Releasing is a person's who may approve, on the pages."""
+    builders.account("held")
+    manage("halt", "--all")
+    for arguments in (["--release"], ["held", "--release"], ["--all", "--release"]):
+        result = manage("halt", *arguments)
+        assert (result.code, result.out) == (2, "")
+        assert "--release" in result.problem
+    assert Halt.objects.filter(released_at=None).count() == 1
 
 
 @pytest.mark.django_db
