@@ -14,12 +14,12 @@ class EventAdmin(ReadOnlyAdmin):
 
     list_display = [
         "at",
-        "kind",
         "summary",
-        "actor_name",
+        "kind",
         "account_link",
         "plan_link",
         "order_link",
+        "actor_name",
         "chain",
     ]
     list_display_links = ["at", "summary"]

@@ -12,7 +12,7 @@
   // Theme
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
-  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+  const dark = () => ({ dark: true, light: false })[root.dataset.theme] ?? system.matches;
   const showTheme = () => $$("[data-theme-toggle]").forEach((button) => {
     button.setAttribute("aria-pressed", dark());
     $$("[data-when]", button).forEach((part) => part.toggleAttribute("hidden", (part.dataset.when === "dark") !== dark()));
