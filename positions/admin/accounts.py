@@ -10,11 +10,14 @@ from django.utils.safestring import SafeString
 from positions.admin.read_only import ReadOnlyAdmin, link, list_link
 from positions.admin.switches import switches
 from positions.models import (
+    Attempt,
     AuditEvent,
     CleanupPlan,
     CloseOrder,
     DustPolicy,
     ExchangeAccount,
+    Fill,
+    Halt,
     Snapshot,
 )
 
@@ -64,12 +67,18 @@ class AccountAdmin(ReadOnlyAdmin):
     @admin.display(description="what belongs to it")
     def belongs(self, account: ExchangeAccount) -> SafeString:
         """Return the ways to its rows."""
-        lists = (
+        own = (
             (DustPolicy, "Policies"),
             (Snapshot, "Snapshots"),
             (CleanupPlan, "Plans"),
             (CloseOrder, "Orders"),
+            (Halt, "Stops"),
             (AuditEvent, "Events"),
         )
-        links = [list_link(model, text, account__id__exact=account.pk) for model, text in lists]
+        of_orders = ((Attempt, "Attempts"), (Fill, "Fills"))
+        links = [list_link(model, text, account__id__exact=account.pk) for model, text in own]
+        links += [
+            list_link(model, text, order__account__id__exact=account.pk)
+            for model, text in of_orders
+        ]
         return format_html_join(" · ", "{}", ((item,) for item in links))

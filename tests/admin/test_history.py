@@ -127,13 +127,35 @@ def test_a_list_stays_within_ten_queries_however_long_it_is(
         assert as_root.get(listing(model)).status_code == 200
 
 
+@by_name
 def test_pages_have_query_budgets_too(
-    as_root: Client, history: CleanupPlan, django_assert_max_num_queries: Any
+    as_root: Client,
+    history: CleanupPlan,
+    django_assert_max_num_queries: Any,
+    model: type[Model],
 ) -> None:
-    order = history.orders.get(asset="DOGE")
-    for row in (history, order, history.account, history.snapshot):
+    for row in model._default_manager.all()[:10]:
         with django_assert_max_num_queries(16):
             assert as_root.get(page(row)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "model",
+    [AuditEvent, Attempt, CloseOrder, CleanupPlan, Snapshot, Fill, Halt, DustPolicy],
+    ids=lambda model: model.__name__,
+)
+def test_a_list_is_drilled_down_to_the_days_of_one_month(
+    as_root: Client, history: CleanupPlan, model: type[Model]
+) -> None:
+    field = admin.site._registry[model].date_hierarchy
+    assert field is not None
+    moment = getattr(model._default_manager.latest(field), field)
+    day = {f"{field}__{part}": getattr(moment, part) for part in ("year", "month", "day")}
+    before = day | {f"{field}__year": moment.year - 1}
+    assert rows_of(as_root.get(listing(model), day))
+    assert rows_of(as_root.get(listing(model), before)) == []
+    month = {name: value for name, value in day.items() if not name.endswith("__day")}
+    assert 'class="toplinks"' in as_root.get(listing(model), month).text
 
 
 @pytest.mark.parametrize("search", ["client_order_id", "asset", "hash", "short hash"])
