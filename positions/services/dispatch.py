@@ -14,7 +14,7 @@ from positions.services import policies, snapshots
 from positions.services.stops import (
     expire_old_plans,
     finish_if_done,
-    halt_plans_of_disabled_accounts,
+    halt_what_may_not_run,
 )
 
 # A wake-up that was lost is sent again after this long.
@@ -36,7 +36,7 @@ class Due:
 def due_now(*, now: datetime) -> Iterator[Due]:
     """Yield what is due and mark it as woken; also end what has run out of time."""
     expire_old_plans(now=now)
-    halt_plans_of_disabled_accounts(now=now)
+    halt_what_may_not_run(now=now)
     for account in ExchangeAccount.objects.filter(is_enabled=True):
         if _snapshot_is_due(account, now=now):
             yield Due(task="take_snapshot", pk=account.pk)

@@ -1,10 +1,10 @@
 """Pause, halt, discard and end cleanup plans."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from positions.domain.orders import CLOSED, OPEN, OrderState
 from positions.domain.plans import LIVE, UNSTARTED, IllegalPlanStep, PlanState
@@ -19,6 +19,7 @@ from positions.services.transitions import LostClaim, deny_unsent, move_plan
 
 SCHEDULER = Actor.service("scheduler")
 _UNDER_A_STOP = "It was under a stop, which ends every plan."
+_TO_HALT_BY_ONESELF = timedelta(seconds=10)
 
 
 def pause_plan(plan: CleanupPlan, *, actor: Actor, now: datetime, note: str = "") -> CleanupPlan:
@@ -101,10 +102,15 @@ def halt_all(live: QuerySet[CleanupPlan], *, note: str, actor: Actor, now: datet
     return count
 
 
-def halt_plans_of_disabled_accounts(*, now: datetime) -> None:
-    """Halt what still runs on a disabled account, whoever disabled it."""
-    live = CleanupPlan.objects.filter(status__in=LIVE, account__is_enabled=False)
-    halt_all(live, note="The account was disabled.", actor=SCHEDULER, now=now)
+def halt_what_may_not_run(*, now: datetime) -> None:
+    """Halt what is still live on a disabled account or under a stop, however it came to that."""
+    live = CleanupPlan.objects.filter(status__in=LIVE)
+    disabled = live.filter(account__is_enabled=False)
+    halt_all(disabled, note="The account was disabled.", actor=SCHEDULER, now=now)
+    # Whoever pressed the switch halts the plans in their own name, if they can.
+    stops = Halt.objects.filter(released_at=None, placed_at__lt=now - _TO_HALT_BY_ONESELF)
+    stopped = live.filter(Exists(stops.filter(Q(account=None) | Q(account=OuterRef("account")))))
+    halt_all(stopped, note=_UNDER_A_STOP, actor=SCHEDULER, now=now)
 
 
 def reject_plan(plan: CleanupPlan, *, reason: str, actor: Actor, now: datetime) -> CleanupPlan:

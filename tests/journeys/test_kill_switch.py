@@ -58,10 +58,8 @@ def press_and_vanish(world: World, *, everything: bool) -> None:
 
 
 def take_every_step(world: World) -> None:
-    """Do whatever a dispatcher would hand to workers, and what wake-ups could ask for."""
-    for due in list(dispatch.due_now(now=world.now)):
-        if due.task == "take_snapshot":
-            world.snapshot()
+    """Do all that a wake-up could ask of a worker, due or not."""
+    world.snapshot()
     for order in CloseOrder.objects.all():
         execution.run_order(order.pk, clock=world.clock)
         reconciliation.look_up_order(order.pk, clock=world.clock)
@@ -103,6 +101,18 @@ def test_the_release_of_a_stop_sets_nothing_in_motion(
     after = world.work(world.start("0.05"))
     assert after.state is P.COMPLETED
     assert len(world.sent()) == 1
+
+
+def test_a_plan_that_is_still_live_under_a_stop_is_halted_by_the_scheduler(world: World) -> None:
+    plan = world.start("0.10")
+    press_and_vanish(world, everything=False)
+    list(dispatch.due_now(now=world.now))
+    assert fresh(plan).state is P.RUNNING  # whoever pressed it may be about to halt it
+    world.later(11)
+    list(dispatch.due_now(now=world.now))
+    assert fresh(plan).state is P.HALTED
+    assert {order.state for order in plan.orders.all()} == {S.DENIED}
+    assert world.sent() == []
 
 
 def test_a_release_halts_no_plan_where_nothing_was_stopped(world: World, approver: Actor) -> None:
