@@ -4,6 +4,8 @@ PYTHON ?= python3
 PORT ?= 8000
 # Two at a time: many tests wait for a process, a clock or a pace.
 PYTEST_ARGS ?= -n 2 --dist loadfile
+# Where the database matters, everything is tested on PostgreSQL as well.
+ON_POSTGRES := $(addprefix tests/,admin commands concurrency journeys services web)
 SHELL := /bin/sh
 BIN := .venv/bin
 
@@ -12,7 +14,7 @@ BIN := .venv/bin
 
 help:
 	@echo "make run [PORT=8000]   set up and run everything"
-	@echo "make test              set up and run every test"
+	@echo "make test              set up and run every test, on SQLite and on PostgreSQL"
 	@echo "make bench             set up, run every benchmark, print the figures"
 	@echo "make check             lint, formatting, types, layers, migrations"
 	@echo "make lock              compile the locks anew from pyproject.toml"
@@ -24,6 +26,7 @@ run: .venv/stamp-run
 
 test: .venv/stamp-dev
 	@DUSTADMIN_STATE_DIR=.venv/test-state $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@DUSTADMIN_STATE_DIR=.venv/test-state $(BIN)/python -m tests.on_postgres $(PYTEST_ARGS) $(ON_POSTGRES)
 
 BENCH_RESULTS ?= .venv/bench.jsonl
 

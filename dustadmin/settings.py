@@ -8,7 +8,7 @@ import json
 import secrets
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import environ
 from cryptography.fernet import Fernet
@@ -102,8 +102,25 @@ if _database.get("ENGINE") == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 elif _database.get("ENGINE") == "django.db.backends.postgresql":
-    _database["CONN_MAX_AGE"] = 60
-    _database["CONN_HEALTH_CHECKS"] = True
+    _options = _database.get("OPTIONS", {})
+    if not _database["NAME"] and "service" not in _options:
+        raise ImproperlyConfigured("DATABASE_URL names no database.")
+    # A Unix socket's folder, in libpq's two spellings: ?host=/run/postgresql and @%2Frun%2F….
+    _database["HOST"] = unquote(_options.pop("host", _database["HOST"]))
+    # PostgreSQL's own patience never ends: with a lock, with a client that hangs inside a
+    # transaction and holds its locks, with a network that is gone. What the URL says wins.
+    _database["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+        "options": "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s",
+        **_options,
+    }
+    # Requests keep their connections for a minute; Celery closes a task's when it ends.
+    _database.setdefault("CONN_MAX_AGE", 60)
+    _database.setdefault("CONN_HEALTH_CHECKS", True)
 else:
     raise ImproperlyConfigured("DATABASE_URL must name SQLite or PostgreSQL.")
 DATABASES = {"default": _database}

@@ -23,6 +23,13 @@ settings.STORAGES["staticfiles"]["BACKEND"] = (
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+def pytest_sessionfinish() -> None:
+    """Drop the databases that processes were given."""
+    from tests.journeys.processes import drop_own_databases  # needs the settings
+
+    drop_own_databases()
+
+
 @pytest.fixture(autouse=True)
 def _groups(request: pytest.FixtureRequest) -> None:
     """Make the groups again after a test that flushed what the migrations had written."""

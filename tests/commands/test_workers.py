@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.exchange_process import SandboxProcess
-from tests.journeys.processes import ROOT, clean_environment
+from tests.journeys.processes import ROOT, clean_environment, own_database
 from tests.valkey_process import ValkeyProcess
 
 pytestmark = pytest.mark.journey
@@ -21,14 +21,15 @@ pytestmark = pytest.mark.journey
 def environment(tmp_path: Path) -> Iterator[Mapping[str, str]]:
     """Return what names a new state folder, a Valkey and an exchange, all of them real."""
     with ValkeyProcess() as valkey, SandboxProcess("seed8") as exchange:
-        keys = exchange.credentials()
+        keys, state = exchange.credentials(), tmp_path / "state"
         yield clean_environment(
-            DUSTADMIN_STATE_DIR=str(tmp_path / "state"),
+            DUSTADMIN_STATE_DIR=str(state),
             DUSTADMIN_EXCHANGE_BASE_URLS=json.dumps({"binance": exchange.base_url}),
             DUSTADMIN_API_KEY=keys["api_key"],
             DUSTADMIN_API_SECRET=keys["api_secret"],
             REDIS_URL=valkey.url,
             PYTHONPATH=str(ROOT),
+            **own_database(state),
         )
 
 

@@ -13,7 +13,7 @@ from positions.models import CleanupPlan, Halt, Snapshot
 from positions.services import policies
 from tests.commands import builders
 from tests.commands.conftest import Manage
-from tests.journeys.processes import clean_environment
+from tests.journeys.processes import clean_environment, own_database
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -199,7 +199,7 @@ def test_the_process_itself_ends_with_the_code_and_one_line(tmp_path: Path) -> N
     """A database without tables is a configuration problem, told in one line."""
     ended = subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), "check_dust_positions", "demo"],
-        env=clean_environment(DUSTADMIN_STATE_DIR=str(tmp_path)),
+        env=clean_environment(DUSTADMIN_STATE_DIR=str(tmp_path), **own_database(tmp_path)),
         capture_output=True,
         text=True,
         check=False,

@@ -1,12 +1,20 @@
-"""Look at real processes, and wait for what they do."""
+"""Look at real processes, give them a database, and wait for what they do."""
 
+import hashlib
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import psycopg
+from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,12 +92,72 @@ def clean_environment(**variables: str) -> Mapping[str, str]:
     return {**inherited, **variables}
 
 
+def database_url(name: str | None = None) -> str:
+    """Return the URL of the test's own database, or of another one on the same server."""
+    settings = connection.settings_dict
+    name = name or str(settings["NAME"])
+    if connection.vendor == "sqlite":
+        assert not connection.is_in_memory_db(), "use_file_database() lets processes share it"
+        return f"sqlite:///{quote(name)}"
+    options, host = dict(settings["OPTIONS"]), settings["HOST"]
+    if host.startswith("/"):
+        options["host"], host = host, ""
+    person = f"{quote(settings['USER'], safe='')}:{quote(settings['PASSWORD'], safe='')}"
+    port = f":{settings['PORT']}" if settings["PORT"] else ""
+    return f"postgres://{person}@{host}{port}/{quote(name)}?{urlencode(options, quote_via=quote)}"
+
+
+_OWN_DATABASES: set[str] = set()
+
+
+def own_database(state: Path) -> dict[str, str]:
+    """Return what gives a state folder a database of its own, made when first asked for.
+
+    SQLite keeps its file in the folder; on PostgreSQL it is a database that is named after it.
+    """
+    if connection.vendor == "sqlite":
+        return {}
+    name = f"test_state_{hashlib.sha256(os.fsencode(state)).hexdigest()[:16]}"
+    if name not in _OWN_DATABASES:
+        with psycopg.connect(database_url(), autocommit=True) as server:
+            server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            server.execute(f"CREATE DATABASE {name}")
+        _OWN_DATABASES.add(name)
+    return {"DATABASE_URL": database_url(name)}
+
+
+def drop_own_databases() -> None:
+    """Leave nothing behind on a server that outlives the tests."""
+    while _OWN_DATABASES:
+        with psycopg.connect(database_url(), autocommit=True) as server:
+            server.execute(f"DROP DATABASE {_OWN_DATABASES.pop()} WITH (FORCE)")
+
+
+def rows(state: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Read the database that belongs to a state folder."""
+    found = own_database(state)
+    database: Any = (
+        psycopg.connect(found["DATABASE_URL"])
+        if found
+        else sqlite3.connect(state / "dust-admin.sqlite3")
+    )
+    with closing(database):
+        result: list[tuple[Any, ...]] = database.execute(sql).fetchall()
+        return result
+
+
 class Up:
     """One `manage.py up`, started for real."""
 
     def __init__(self, *, state: Path, port: int, demo: bool = False, **environment: str) -> None:
-        """Start it; its output is read with `said()` and `complained()`."""
+        """Start it; its output is read with `said()` and `complained()`.
+
+        It works on the database that belongs to the state folder unless another one is named.
+        """
         self.state, self.port = state, port
+        if "DATABASE_URL" not in environment:
+            environment |= own_database(state)
+        self.environment = clean_environment(DUSTADMIN_STATE_DIR=str(state), **environment)
         state.mkdir(parents=True, exist_ok=True)
         self._out, self._err = state / "up.out", state / f"up.{port}.err"
         arguments = ["up", "--port", str(port), *([] if demo else ["--no-demo"])]
@@ -99,7 +167,7 @@ class Up:
                 stdout=out,
                 stderr=err,
                 stdin=subprocess.DEVNULL,
-                env=clean_environment(DUSTADMIN_STATE_DIR=str(state), **environment),
+                env=self.environment,
                 cwd=state,
             )
 

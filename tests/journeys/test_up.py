@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import socket
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import requests
 
 from dustadmin.state import valkey_socket
 from positions.management import demo, valkey
-from tests.journeys.processes import Up, alive, descendants, eventually
+from tests.journeys.processes import Up, alive, descendants, eventually, rows
 
 pytestmark = pytest.mark.journey
 
@@ -223,11 +222,7 @@ def test_the_demo_is_connected_once_and_found_again_on_its_ports(start):
 
 
 def connected(state: Path) -> dict[str, str]:
-    database = sqlite3.connect(state / "dust-admin.sqlite3")
-    try:
-        return dict(database.execute("SELECT slug, base_url FROM positions_exchangeaccount"))
-    finally:
-        database.close()
+    return dict(rows(state, "SELECT slug, base_url FROM positions_exchangeaccount"))
 
 
 def test_a_folder_that_somebody_else_could_have_made_is_not_used_for_the_socket(tmp_path):

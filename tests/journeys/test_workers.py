@@ -16,7 +16,6 @@ import pytest
 import redis
 from celery import current_app
 from django.conf import settings as configured
-from django.db import connection
 from django.utils import timezone
 
 from positions.domain.orders import OrderState as S
@@ -25,7 +24,7 @@ from positions.models import CleanupPlan, CloseOrder
 from positions.services import dispatch
 from tests.exchange_process import wait_until
 from tests.journeys.oracle import assert_all_true
-from tests.journeys.processes import ROOT, clean_environment
+from tests.journeys.processes import ROOT, clean_environment, database_url
 from tests.trading import World, fresh, is_settled, told
 from tests.valkey_process import ValkeyProcess
 
@@ -51,7 +50,7 @@ class CeleryProcess:
                 DUSTADMIN_CREDENTIAL_KEYS=",".join(configured.CREDENTIAL_KEYS),
                 DUSTADMIN_SNAPSHOT_INTERVAL="0",
                 DUSTADMIN_SIGNATURE_WINDOW_MS="1000",
-                DATABASE_URL=f"sqlite:///{connection.settings_dict['NAME']}",
+                DATABASE_URL=database_url(),
                 REDIS_URL=valkey.url,
             ),
         )
@@ -107,8 +106,6 @@ class Crew:
 @pytest.fixture
 def crew(world: World) -> Iterator[Crew]:
     """Return what starts workers for the world's account."""
-    if connection.vendor != "sqlite":
-        pytest.skip("the workers are given the test's SQLite file")
     with tempfile.TemporaryDirectory(prefix="dustadmin-crew-") as folder, ExitStack() as stack:
         yield Crew(stack, world.valkey, Path(folder))
 
