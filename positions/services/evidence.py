@@ -39,8 +39,6 @@ def apply_outcome(order: CloseOrder, outcome: Outcome, *, actor: Actor, now: dat
             due_at=again, claim_token="", claimed_until=None
         )
         return
-    for trade in outcome.trades:
-        _keep_fill(order, trade)
     message = _sentence(outcome, state)
     fee, fee_currency = _fee(order, outcome.trades)
     move_order(
@@ -70,6 +68,9 @@ def apply_outcome(order: CloseOrder, outcome: Outcome, *, actor: Actor, now: dat
         claimed_until=None,
         due_at=again,
     )
+    # After the step: whoever lost the claim keeps nothing, and all lock the chain before fills.
+    for trade in outcome.trades:
+        _keep_fill(order, trade)
 
 
 def next_pause(lookups: int) -> timedelta:

@@ -34,7 +34,7 @@ from positions.exchanges.port import (
     KeyRefused,
     RateLimited,
 )
-from positions.models import CloseOrder
+from positions.models import CleanupPlan, CloseOrder
 from positions.services import policies
 from positions.services.attempts import CLAIM, WORKER, Turn, commit, release, send
 from positions.services.connections import open_exchange
@@ -43,7 +43,14 @@ from positions.services.evidence import apply_outcome
 from positions.services.looks import recent_look
 from positions.services.snapshots import Clock
 from positions.services.stops import finish_if_done, pause_for_a_person
-from positions.services.transitions import LostClaim, deny, in_transaction, move_order, note_order
+from positions.services.transitions import (
+    LostClaim,
+    claimed_by,
+    deny,
+    in_transaction,
+    move_order,
+    note_order,
+)
 
 log = logging.getLogger(__name__)
 
@@ -81,21 +88,15 @@ def run_order(order_pk: int, *, clock: Clock, pause: Callable[[float], None] = t
 def _claimed(order_pk: int, *, now: datetime) -> CloseOrder | None:
     """Return the order with a claim of ours, or None if it isn't there to be sent."""
     token = uuid.uuid4().hex
-    claimed = CloseOrder.objects.filter(
+    CloseOrder.objects.filter(
         Q(claimed_until=None) | Q(claimed_until__lt=now),
         pk=order_pk,
         status=OrderState.PLANNED,
-        plan__status=PlanState.RUNNING,
+        # No join: with one, the update's own conditions move into a subquery, which PostgreSQL
+        # doesn't ask again after it has waited for the row, and both who wait get the claim.
+        plan__in=CleanupPlan.objects.filter(status=PlanState.RUNNING),
     ).update(claim_token=token, claimed_until=now + CLAIM, due_at=now + CLAIM)
-    if claimed != 1:
-        return None
-    return _with_plan(order_pk)
-
-
-def _with_plan(order_pk: int) -> CloseOrder:
-    return CloseOrder.objects.select_related(
-        "account", "plan__account", "plan__policy", "plan__snapshot"
-    ).get(pk=order_pk)
+    return claimed_by(token, order_pk)
 
 
 def _checked(

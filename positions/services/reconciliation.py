@@ -21,7 +21,7 @@ from positions.services.credentials import CredentialsUnreadable
 from positions.services.evidence import apply_outcome, next_pause
 from positions.services.snapshots import Clock
 from positions.services.stops import finish_if_done
-from positions.services.transitions import LostClaim, note_order
+from positions.services.transitions import LostClaim, claimed_by, note_order
 
 RECONCILER = Actor.service("reconciliation")
 # After the signature's validity: clocks inside an exchange may differ a little.
@@ -52,14 +52,10 @@ def look_up_order(order_pk: int, *, clock: Clock) -> None:
 def _claimed(order_pk: int, *, now: datetime) -> CloseOrder | None:
     """Take the claim over once its lease ran out; the old holder finds its token gone."""
     token = uuid.uuid4().hex
-    claimed = CloseOrder.objects.filter(
+    CloseOrder.objects.filter(
         Q(claimed_until=None) | Q(claimed_until__lt=now), pk=order_pk, status__in=IN_FLIGHT
     ).update(claim_token=token, claimed_until=now + CLAIM, due_at=now + CLAIM)
-    if claimed != 1:
-        return None
-    return CloseOrder.objects.select_related(
-        "account", "plan__account", "plan__policy", "plan__snapshot"
-    ).get(pk=order_pk)
+    return claimed_by(token, order_pk)
 
 
 def _recover(order: CloseOrder, *, now: datetime) -> None:

@@ -45,8 +45,11 @@ def resume_plan(plan: CleanupPlan, *, actor: Actor, now: datetime) -> CleanupPla
             raise PlanRefused("Live trading is off.")
     if halts.in_force(plan.account):
         raise PlanRefused("Everything is stopped. Release the stop first.")
-    resumed = step(plan, PlanState.RUNNING, "plan.resumed", "resumed", actor, now, status_note="")
-    resumed.orders.filter(status=OrderState.PLANNED).update(due_at=now)
+    with transaction.atomic():
+        resumed = step(
+            plan, PlanState.RUNNING, "plan.resumed", "resumed", actor, now, status_note=""
+        )
+        resumed.orders.filter(status=OrderState.PLANNED).update(due_at=now)
     return resumed
 
 
@@ -67,6 +70,7 @@ def halt_everything(
 ) -> int:
     """Press the kill switch and halt every live plan it stops; return how many were halted."""
     halts.press(account=account, reason=reason, actor=actor, now=now)
+    _wait_for_starts(account)
     what = account.slug if account else "everything"
     note = f"{actor.name} stopped {what}{f': {reason}' if reason else '.'}"
     return halt_all(_live_plans_of(account), note=note, actor=actor, now=now)
@@ -88,6 +92,16 @@ def release_stop(account: ExchangeAccount | None, *, actor: Actor, now: datetime
 def _live_plans_of(account: ExchangeAccount | None) -> QuerySet[CleanupPlan]:
     live = CleanupPlan.objects.filter(status__in=LIVE)
     return live if account is None else live.filter(account=account)
+
+
+def _wait_for_starts(account: ExchangeAccount | None) -> None:
+    """Let every start be committed that had passed its checks before the stop was pressed.
+
+    A start holds its account until then; whoever gets the account later finds the stop.
+    """
+    for stopped in [account] if account is not None else ExchangeAccount.objects.order_by("pk"):
+        with transaction.atomic():
+            ExchangeAccount.objects.select_for_update(no_key=True).get(pk=stopped.pk)
 
 
 def halt_all(live: QuerySet[CleanupPlan], *, note: str, actor: Actor, now: datetime) -> int:

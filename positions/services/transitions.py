@@ -22,6 +22,15 @@ class LostClaim(Exception):
     """Somebody else has changed it since it was read; read again before doing anything."""
 
 
+def claimed_by(token: str, order_pk: int) -> CloseOrder | None:
+    """Return the order with what working on it reads, or None if another claim is on it."""
+    return (
+        CloseOrder.objects.filter(pk=order_pk, claim_token=token)
+        .select_related("account", "plan__account", "plan__policy", "plan__snapshot")
+        .first()
+    )
+
+
 def move_order(
     order: CloseOrder,
     target: OrderState,

@@ -160,3 +160,7 @@ def test_an_answer_is_kept_short_and_without_queries() -> None:
     assert "signature" not in text
     assert "\0" not in text
     assert len(text) <= 2000
+
+
+def test_an_answer_is_kept_without_what_postgresql_refuses_and_still_without_secrets() -> None:
+    assert scrubbed("re\0ason sec\0ret", secrets=["secret"]) == "reason [secret]"

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import psycopg
+from django.conf import settings as configured
 from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +106,16 @@ def database_url(name: str | None = None) -> str:
     person = f"{quote(settings['USER'], safe='')}:{quote(settings['PASSWORD'], safe='')}"
     port = f":{settings['PORT']}" if settings["PORT"] else ""
     return f"postgres://{person}@{host}{port}/{quote(name)}?{urlencode(options, quote_via=quote)}"
+
+
+def shared_environment(state: Path, **variables: str) -> Mapping[str, str]:
+    """Return the environment of a process that works on the test's own database."""
+    return clean_environment(
+        DUSTADMIN_STATE_DIR=str(state),
+        DUSTADMIN_CREDENTIAL_KEYS=",".join(configured.CREDENTIAL_KEYS),
+        DATABASE_URL=database_url(),
+        **variables,
+    )
 
 
 _OWN_DATABASES: set[str] = set()

@@ -15,7 +15,6 @@ from typing import Any, Self
 import pytest
 import redis
 from celery import current_app
-from django.conf import settings as configured
 from django.utils import timezone
 
 from positions.domain.orders import OrderState as S
@@ -24,7 +23,7 @@ from positions.models import CleanupPlan, CloseOrder
 from positions.services import dispatch
 from tests.exchange_process import wait_until
 from tests.journeys.oracle import assert_all_true
-from tests.journeys.processes import ROOT, clean_environment, database_url
+from tests.journeys.processes import ROOT, shared_environment
 from tests.trading import World, fresh, is_settled, told
 from tests.valkey_process import ValkeyProcess
 
@@ -45,12 +44,10 @@ class CeleryProcess:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env=clean_environment(
-                DUSTADMIN_STATE_DIR=str(folder),
-                DUSTADMIN_CREDENTIAL_KEYS=",".join(configured.CREDENTIAL_KEYS),
+            env=shared_environment(
+                folder,
                 DUSTADMIN_SNAPSHOT_INTERVAL="0",
                 DUSTADMIN_SIGNATURE_WINDOW_MS="1000",
-                DATABASE_URL=database_url(),
                 REDIS_URL=valkey.url,
             ),
         )
