@@ -5,7 +5,8 @@ PORT ?= 8000
 # Two at a time: many tests wait for a process, a clock or a pace.
 PYTEST_ARGS ?= -n 2 --dist loadfile
 # Where the database matters, everything is tested on PostgreSQL as well.
-ON_POSTGRES := $(addprefix tests/,admin commands concurrency journeys services web)
+ON_POSTGRES := $(addprefix tests/,admin commands concurrency journeys services web) \
+	--ignore=tests/journeys/test_postgres.py
 SHELL := /bin/sh
 BIN := .venv/bin
 

@@ -19,3 +19,4 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("positions.urls")),
 ]
+handler500 = "positions.views.errors.broken"

@@ -17,7 +17,7 @@ import redis
 from django.contrib.auth.models import User
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.management.base import handle_default_options
-from django.db import DatabaseError, OperationalError, ProgrammingError, connections
+from django.db import DatabaseError, ProgrammingError, connections
 from kombu.exceptions import KombuError
 
 from positions.domain.amounts import BadAmount, typed
@@ -155,11 +155,8 @@ def told(error: Exception) -> str:
     """Return an error as a sentence for the person at the command line."""
     if isinstance(error, DatabaseError):
         first = str(error).strip().split("\n")[0]
-        hint = (
-            " Is it migrated (manage.py migrate)?"
-            if isinstance(error, OperationalError | ProgrammingError)
-            else ""
-        )
+        no_table = isinstance(error, ProgrammingError) or "no such table" in first
+        hint = " Is it migrated (manage.py migrate)?" if no_table else ""
         return f"The database can't be used: {first}.{hint}"
     if isinstance(error, redis.RedisError | KombuError):
         # Its text may hold the URL and its password.

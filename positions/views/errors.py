@@ -3,8 +3,11 @@
 NotPermitted -> 403; GuardBroken, BadAmount, BadPolicy, BadReason -> 400; PlanRefused,
 AccountDisabled, NothingToClose, IllegalPlanStep, NotResolvable, LostClaim -> 409;
 QueueUnreachable -> 503.
+
+What nobody foresaw is answered by `broken`.
 """
 
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -12,8 +15,10 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template import loader
 from django.urls import reverse
 
 from positions.domain.amounts import BadAmount
@@ -140,6 +145,21 @@ def refusal(request: HttpRequest, status: int, text: str, *, back: str) -> HttpR
         {"title": TITLES[status], "sentence": text, "status": status, "back": back},
         status=status,
     )
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Answer what no view could; Django calls it while it handles the exception.
+
+    503 while the database can't be used, 400 for what it can't keep (PostgreSQL: a NUL), else 500.
+    These pages stand alone and need no database; the log has the cause.
+    """
+    cause = sys.exc_info()[1]
+    status = 500
+    if isinstance(cause, OperationalError | InterfaceError):
+        status = 503
+    elif isinstance(cause, DataError):
+        status = 400
+    return HttpResponse(loader.get_template(f"{status}.html").render(), status=status)
 
 
 def _back(kwargs: dict[str, Any]) -> str:
