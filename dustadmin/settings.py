@@ -110,6 +110,7 @@ elif _database.get("ENGINE") == "django.db.backends.postgresql":
     # PostgreSQL's own patience never ends: with a lock, with a client that hangs inside a
     # transaction and holds its locks, with a network that is gone. What the URL says wins.
     _database["OPTIONS"] = {
+        "application_name": "dust-admin",
         "connect_timeout": 5,
         "keepalives_idle": 30,
         "keepalives_interval": 10,

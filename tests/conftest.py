@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -28,6 +29,11 @@ def pytest_sessionfinish() -> None:
     from tests.journeys.processes import drop_own_databases  # needs the settings
 
     drop_own_databases()
+
+
+def pytest_unconfigure() -> None:
+    """Throw the state folder away."""
+    shutil.rmtree(_state, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ import redis
 from django.contrib.auth.models import User
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.management.base import handle_default_options
-from django.db import DatabaseError, ProgrammingError, connections
+from django.db import DatabaseError, connections
 from kombu.exceptions import KombuError
 
 from positions.domain.amounts import BadAmount, typed
@@ -155,7 +155,7 @@ def told(error: Exception) -> str:
     """Return an error as a sentence for the person at the command line."""
     if isinstance(error, DatabaseError):
         first = str(error).strip().split("\n")[0]
-        no_table = isinstance(error, ProgrammingError) or "no such table" in first
+        no_table = "no such table" in first or first.startswith('relation "')
         hint = " Is it migrated (manage.py migrate)?" if no_table else ""
         return f"The database can't be used: {first}.{hint}"
     if isinstance(error, redis.RedisError | KombuError):

@@ -208,4 +208,5 @@ def test_the_process_itself_ends_with_the_code_and_one_line(tmp_path: Path) -> N
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr.startswith("manage.py check_dust_positions: The database can't be used")
+    assert ended.stderr.endswith(" Is it migrated (manage.py migrate)?\n")
     assert ended.stderr.count("\n") == 1
