@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import close_old_connections, transaction
 
 from positions.domain.orders import OrderState
 from positions.domain.pacing import Limit
@@ -216,8 +216,12 @@ def send(
     except NoLeave:
         return
     except ExchangeError as error:
+        close_old_connections()
         _record_failure(order, attempt, error, exchange=exchange, clock=clock)
         return
+    # The database may have gone and come back while the exchange worked; its answer must not be
+    # lost to a dead connection.
+    close_old_connections()
     now = clock()
     try:
         with transaction.atomic():
