@@ -210,7 +210,7 @@ def test_a_wake_up_that_is_delivered_often_sends_one_request(world: World, crew:
     worker = crew.worker()
     wake(world, "run_order", order.pk, times=12)
     try:
-        plan = settled(plan, seconds=20)
+        plan = settled(plan)
     except AssertionError as late:
         raise AssertionError(worker.said) from late
     assert fresh(order).state is S.FILLED, told(plan)
