@@ -72,15 +72,6 @@ def replace_key(
                 _check_may_move(old, moves=moves)
                 for plan in old.plans.filter(status__in=UNSTARTED):
                     expire(plan, "The key was moved to another account.", actor=actor, now=now)
-            ExchangeAccount.objects.filter(pk=old.pk).update(
-                credentials=candidate.credentials,
-                key_fingerprint=candidate.key_fingerprint,
-                key_checked_at=now,
-                owner_fingerprint=found.owner_fingerprint,
-                read_since=old.read_since if same else now,
-                snapshot_due_at=now,
-            )
-            CloseOrder.objects.filter(account=old, status__in=IN_FLIGHT).update(due_at=now)
             audit.record(
                 "account.key_replaced",
                 f"{actor.name} replaced the key of {old.slug}"
@@ -94,6 +85,17 @@ def replace_key(
                     "same_account": same,
                 },
             )
+            # After the chain, as whoever records a step locks them: the key's fingerprint is part
+            # of a unique key, and writing it takes the row from all whose events refer to it.
+            ExchangeAccount.objects.filter(pk=old.pk).update(
+                credentials=candidate.credentials,
+                key_fingerprint=candidate.key_fingerprint,
+                key_checked_at=now,
+                owner_fingerprint=found.owner_fingerprint,
+                read_since=old.read_since if same else now,
+                snapshot_due_at=now,
+            )
+            CloseOrder.objects.filter(account=old, status__in=IN_FLIGHT).update(due_at=now)
     except IntegrityError:
         check_key_unused(candidate)
         raise

@@ -6,12 +6,15 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 
 from positions.domain.orders import OrderState as S
 from positions.domain.plans import PlanState as P
 from positions.models import AuditChain, AuditEvent, CleanupPlan, ExchangeAccount, Halt
-from positions.services import audit, drafts, policies, starts, stops
+from positions.services import accounts, audit, drafts, key_changes, policies, starts, stops
+from positions.services.credentials import Credentials
 from positions.services.plans import PlanRefused
+from positions.services.transitions import note_order
 from tests.concurrency.queues import queued_behind
 from tests.trading import TEST, World, fresh, told
 
@@ -155,3 +158,28 @@ def test_two_changes_of_the_policy_at_once_are_two_versions(world: World) -> Non
     found = queued_behind(world.account, lambda: ignore("PEPE"), lambda: ignore("SHIB"))
     assert sorted(found) == [2, 3]
     assert set(policies.in_force(world.account).ignored_assets) == {"PEPE", "SHIB"}
+
+
+def test_a_key_is_replaced_while_an_order_takes_a_step_without_either_being_stuck(
+    world: World,
+) -> None:
+    """Both need the chain, the order and the account: in one sequence, or PostgreSQL ends one."""
+    plan = world.start("0.05")
+    world.exchange.fault("drop_after")
+    order = world.run(plan.orders.get())
+    stops.halt_plan(plan, actor=TEST, now=world.now)
+    new = Credentials(**world.exchange.control("POST", "keys/replace", {}))
+    candidate = key_changes.with_new_key(world.account, new, actor=TEST)
+    found = key_changes.compared(world.account, accounts.tried(candidate, new))
+
+    def step() -> None:
+        with transaction.atomic():
+            told = {"kind": "order.asked", "summary": "Asked", "actor": TEST, "now": world.now}
+            note_order(order, **told, due_at=world.now)
+
+    def replace() -> None:
+        key_changes.replace_key(candidate, found, moves=False, actor=TEST, now=world.now)
+
+    assert queued_behind(chain_of(world.account), step, replace) == [None, None]
+    assert fresh(world.account).key_fingerprint == candidate.key_fingerprint
+    assert audit.verify_all() == []
