@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('positions', '0003_connections'),
+        ('positions', '0004_resolutions'),
     ]
 
     operations = [
