@@ -28,14 +28,20 @@ class ResolutionForm(forms.Form):
         error_messages={"required": "Choose what you found."},
     )
     quantity = forms.CharField(required=False, widget=forms.TextInput(_NUMBER))
-    average_price = forms.CharField(required=False, widget=forms.TextInput(_NUMBER))
+    average_price = forms.CharField(
+        required=False,
+        help_text="As the order history shows it.",
+        widget=forms.TextInput(_NUMBER),
+    )
     fee = forms.CharField(
         required=False,
         label="Fee, if you know it",
         help_text="Without it the net proceeds stay unknown.",
         widget=forms.TextInput(_NUMBER),
     )
-    fee_currency = forms.CharField(required=False, label="Currency of the fee")
+    fee_currency = forms.CharField(
+        required=False, label="Currency of the fee", help_text="For example USDT."
+    )
     reason = forms.CharField(
         required=False,  # the domain has the sentence
         label="Why you are sure",
