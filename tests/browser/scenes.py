@@ -1,0 +1,214 @@
+"""Bring a running system into every state that a page shows, each under a name.
+
+Pictures and page checks share these scenes, so that a state that is looked at is checked as well.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.journeys.processes import ROOT, Up, clean_environment
+
+ORDER = "/api/v3/order"
+DUST = {
+    "SOL": "0.15",
+    "BNB": "0.02",
+    "DOGE": "5",
+    "XRP": "0.25",
+    "ADA": "0.5",
+    "ONE": "10",
+    "SHIB": "5000",
+    "PEPE": "5000",
+    "USDT": "184.20",
+}
+
+
+def password_of(up: Up) -> str:
+    """Return the first administrator's password from the ready message."""
+    found = re.search(r"with the password (\S+)", up.said())
+    assert found, up.said()
+    return found.group(1)
+
+
+def sign_in(context: BrowserContext, up: Up) -> Page:
+    """Return a page on which the first administrator is signed in."""
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{up.port}/auth/login/")
+    page.fill("[name=login]", "admin")
+    page.fill("[name=password]", password_of(up))
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"http://127.0.0.1:{up.port}/")
+    return page
+
+
+@dataclass
+class Stage:
+    """One running system, and what people and bots do to it."""
+
+    up: Up
+    browser: Browser
+    addresses: dict[str, str] = field(default_factory=dict)
+
+    def set(self) -> Mapping[str, str]:
+        """Bring it into every state; return the address of each by the scene's name."""
+        context = self.browser.new_context(base_url=f"http://127.0.0.1:{self.up.port}")
+        page = sign_in(context, self.up)
+        for scene in (
+            self._reference,
+            self._closed,
+            self._unknown,
+            self._paused,
+            self._halted,
+            self._unreachable,
+            self._crowded,
+            self._fixed_pages,
+        ):
+            scene(page)
+        context.close()
+        return self.addresses
+
+    # --- What the scenes are made of --------------------------------------------------------
+
+    def control(self, action: str, data: Any, *, key: str = "", demo: str = "demo") -> Any:
+        """Do something to a sandbox exchange of the demo."""
+        ports = json.loads((self.up.state / "sandbox" / "ports.json").read_text())
+        reply = requests.post(
+            f"http://127.0.0.1:{ports[demo]}/_control/{action}",
+            json=data,
+            params={"key": key} if key else {},
+            timeout=10,
+        )
+        assert reply.ok, reply.text
+        return reply.json()
+
+    def account(self, slug: str) -> str:
+        """Connect another account with the reference case's balances; return its API key."""
+        keys = self.control("accounts", {"name": slug, "balances": DUST})
+        ports = json.loads((self.up.state / "sandbox" / "ports.json").read_text())
+        self.manage(
+            "add_account",
+            slug,
+            "--exchange=binance",
+            DUSTADMIN_EXCHANGE_BASE_URLS=json.dumps(
+                {"binance": f"http://127.0.0.1:{ports['demo']}"}
+            ),
+            DUSTADMIN_API_KEY=keys["api_key"],
+            DUSTADMIN_API_SECRET=keys["api_secret"],
+        )
+        self.manage("take_snapshot", slug)
+        return str(keys["api_key"])
+
+    def manage(self, *arguments: str, exits: int = 0, **variables: str) -> None:
+        """Run one of the product's commands on the running system."""
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), *arguments],
+            env=clean_environment(DUSTADMIN_STATE_DIR=str(self.up.state), **variables),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == exits, done.stdout + done.stderr
+
+    def draft(self, page: Page, slug: str, threshold: str = "") -> str:
+        """Draft a plan on the account's page; return the plan's address."""
+        page.goto(f"/accounts/{slug}/" + (f"?threshold={threshold}" if threshold else ""))
+        page.locator("#draft").click()
+        page.wait_for_url(re.compile(r"/plans/\d+/"))
+        return page.url.removeprefix(f"http://127.0.0.1:{self.up.port}").split("?")[0]
+
+    def start(self, page: Page) -> None:
+        """Start the plan that the page shows."""
+        page.get_by_role("link", name=re.compile("^Start ")).click()
+        page.get_by_role("button", name=re.compile("^Start ")).click()
+
+    # --- The scenes -------------------------------------------------------------------------
+
+    def _reference(self, page: Page) -> None:
+        self.control(
+            "open-order",
+            {"symbol": "PEPEUSDT", "side": "SELL", "quantity": "5000", "price": "0.00002"},
+        )
+        self.manage("take_snapshot", "demo")
+        self.addresses["account"] = "/accounts/demo/"
+        self.addresses["account-refused-threshold"] = "/accounts/demo/?threshold=5000"
+        self.addresses["plan-preview"] = self.draft(page, "demo")
+
+    def _closed(self, page: Page) -> None:
+        self.account("desk-two")
+        expired = self.draft(page, "desk-two", "0.50")
+        plan = self.draft(page, "desk-two")
+        self.start(page)
+        page.get_by_text("6 of 6 positions closed").wait_for(timeout=60_000)
+        page.get_by_text("Waiting for the closing snapshot").wait_for(
+            state="detached", timeout=60_000
+        )
+        self.addresses |= {"plan-expired": expired, "plan-result": plan}
+        self.addresses["order-filled"] = self._order_page(page, plan, "DOGE")
+
+    def _unknown(self, page: Page) -> None:
+        key = self.account("desk-three")
+        plan = self.draft(page, "desk-three")
+        of_xrp = {"method": "POST", "path": ORDER, "api_key": key, "match": {"symbol": "XRPUSDT"}}
+        asked = {"method": "GET", "path": ORDER, "api_key": key, "match": {"symbol": "XRPUSDT"}}
+        self.control("faults", {"kind": "drop_after", **of_xrp})
+        self.control("faults", {"kind": "status_before", "status": 503, "times": None, **asked})
+        self.start(page)
+        page.get_by_text("Unknown", exact=True).first.wait_for(timeout=60_000)
+        self.addresses["plan-unknown"] = plan
+        self.addresses["order-unknown"] = self._order_page(page, plan, "XRP")
+
+    def _paused(self, page: Page) -> None:
+        self.account("desk-four")
+        self.control("latency", {"seconds": "0.5"})
+        plan = self.draft(page, "desk-four")
+        self.start(page)
+        page.get_by_role("button", name=re.compile("Pause")).first.click()
+        page.get_by_text("Paused", exact=True).first.wait_for()
+        self.control("latency", {"seconds": "0"})
+        self.addresses["plan-paused"] = plan
+
+    def _halted(self, page: Page) -> None:
+        self.account("desk-five")
+        self.manage("halt", "desk-five")
+        self.addresses["account-stopped"] = "/accounts/desk-five/"
+
+    def _unreachable(self, page: Page) -> None:
+        fault = {"kind": "status_before", "status": 503, "times": None}
+        self.control("faults", fault, demo="demo-minimums")
+        self.manage("set_policy", "demo-minimums", "snapshot_max_age=1")
+        self.manage("take_snapshot", "demo-minimums", exits=1)
+        self.addresses["account-stale"] = "/accounts/demo-minimums/"
+
+    def _crowded(self, page: Page) -> None:
+        self.addresses["account-crowded"] = "/accounts/demo-crowded/"
+        plan = self.draft(page, "demo-crowded")
+        self.control("latency", {"seconds": "0.4"}, demo="demo-crowded")
+        self.start(page)
+        self.addresses["plan-running"] = plan
+
+    def _order_page(self, page: Page, plan: str, asset: str) -> str:
+        page.goto(plan)
+        link = page.locator("tr", has_text=asset).locator("a[href^='/orders/']").first
+        return str(link.get_attribute("href"))
+
+    def _fixed_pages(self, page: Page) -> None:
+        self.addresses |= {
+            "accounts": "/",
+            "policy": "/accounts/demo-minimums/policy/",
+            "policy-side-by-side": "/accounts/demo-minimums/policy/?left=1&right=2",
+            "connect": "/accounts/connect/",
+            "re-key": "/accounts/demo/key/",
+            "disable": "/accounts/demo/disable/",
+            "stop-all": "/stop/",
+            "history": "/admin/",
+            "history-events": "/admin/positions/auditevent/",
+            "history-order": "/admin/positions/closeorder/1/change/",
+            "not-found": "/plans/999999/",
+        }

@@ -1,0 +1,53 @@
+"""What holds for every page in every state: accessible, no sideways scrolling, no complaint."""
+
+from collections.abc import Mapping
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import complaints_of
+from tests.browser.scenes import Stage, sign_in
+from tests.journeys.processes import Up
+
+pytestmark = [pytest.mark.browser, pytest.mark.journey]
+
+SERIOUS = {"serious", "critical"}
+# Its own `axe-core` reads the page's styles, which the policy of the pages would forbid.
+AXE = Axe()
+
+
+@pytest.fixture(scope="module")
+def scenes(system: Up, browser: Browser) -> Mapping[str, str]:
+    """Bring the system into every state, once."""
+    return Stage(system, browser).set()
+
+
+@pytest.mark.parametrize(
+    ("width", "theme"), [(1440, "light"), (1440, "dark"), (375, "light"), (320, "dark")]
+)
+def test_every_scene_is_accessible_and_fits(
+    scenes: Mapping[str, str], system: Up, browser: Browser, width: int, theme: str
+) -> None:
+    context = browser.new_context(
+        base_url=f"http://127.0.0.1:{system.port}",
+        viewport={"width": width, "height": 900},
+        color_scheme=theme,  # type: ignore[arg-type]  # one of its literals
+    )
+    page = sign_in(context, system)
+    complaints = complaints_of(page)
+    found: list[str] = []
+    for name, address in scenes.items():
+        page.goto(address)
+        for violation in AXE.run(page).response["violations"]:
+            if violation["impact"] in SERIOUS:
+                places = [node["target"] for node in violation["nodes"]][:3]
+                found.append(f"{name}: {violation['id']} at {places}")
+        # The history keeps Django's own tables, which scroll inside the page.
+        overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if overflow > 0 and not name.startswith("history"):
+            found.append(f"{name}: {overflow} px wider than the screen")
+        found.extend(f"{name}: {text}" for text in complaints)
+        complaints.clear()
+    context.close()
+    assert found == []
