@@ -18,15 +18,11 @@ def stop_page(halted: ExchangeAccount | None) -> str:
     return reverse("positions:stop_account", args=[halted.slug])
 
 
-def _order(order: CloseOrder) -> str:
-    return f"{reverse('positions:plan_detail', args=[order.plan_id])}#order-{order.pk}"
-
-
 ADDRESSES: dict[type[Model], Callable[[Any], str]] = {
     ExchangeAccount: lambda row: reverse("positions:account_detail", args=[row.slug]),
     DustPolicy: lambda row: reverse("positions:policy_detail", args=[row.account.slug]),
     CleanupPlan: lambda row: reverse("positions:plan_detail", args=[row.pk]),
-    CloseOrder: _order,
+    CloseOrder: lambda row: reverse("positions:order_detail", args=[row.pk]),
     Halt: lambda row: stop_page(row.account),
 }
 

