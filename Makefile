@@ -11,12 +11,13 @@ SHELL := /bin/sh
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check lock clean
+.PHONY: help run test bench pictures check lock clean
 
 help:
 	@echo "make run [PORT=8000]   set up and run everything"
 	@echo "make test              set up and run every test, on SQLite and on PostgreSQL"
 	@echo "make bench             set up, run every benchmark, print the figures"
+	@echo "make pictures          set up, render every page into docs/pictures"
 	@echo "make check             lint, formatting, types, layers, migrations"
 	@echo "make lock              compile the locks anew from pyproject.toml"
 	@echo "make clean             remove the virtual environment"
@@ -37,6 +38,9 @@ bench: .venv/stamp-dev
 	@BENCH_RESULTS="$(BENCH_RESULTS)" DUSTADMIN_STATE_DIR=.venv/test-state \
 		$(BIN)/python -m pytest tests/benchmarks -q $(BENCH_ARGS); done=$$?; \
 		[ ! -f "$(BENCH_RESULTS)" ] || $(BIN)/python -m tests.benchmarks.figures "$(BENCH_RESULTS)" && exit $$done
+
+pictures: .venv/stamp-dev
+	@DUSTADMIN_STATE_DIR=.venv/test-state $(BIN)/python -m tests.browser.pictures docs/pictures
 
 check: .venv/stamp-dev
 	$(BIN)/ruff check .

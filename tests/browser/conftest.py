@@ -11,9 +11,13 @@ from tests.browser.scenes import sign_in
 from tests.journeys.processes import Up, free_port
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start Chromium once; without one, skip here and fail under CI."""
+    """Start Chromium; without one, skip here and fail under CI.
+
+    It ends with its file: Playwright leaves an event loop running meanwhile, in which Django
+    refuses the database to every test that comes after it in this process.
+    """
     path = chromium()
     if path is None:
         if os.environ.get("CI"):
