@@ -6,9 +6,11 @@ not retried, and expire when the next dispatch would repeat them.
 """
 
 import os
+import sys
 from urllib.parse import urlsplit
 
 from celery import Celery
+from celery.signals import worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dustadmin.settings")
 
@@ -43,6 +45,10 @@ app.conf.update(
     accept_content=["json"],
     task_default_queue="dustadmin",
     task_publish_retry=False,
+    # Threads, because work waits: for its moment in the pace, an exchange, the disk. So many that
+    # slow answers never use them all up; a thread is started when it is needed first.
+    worker_pool="threads",
+    worker_concurrency=64,
     worker_prefetch_multiplier=1,
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
@@ -62,3 +68,9 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks(["positions"])
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]  # celery ships no types
+def _hand_over_fast(**_: object) -> None:
+    # A thread whose moment has come waits at most so long for another one's Python code.
+    sys.setswitchinterval(0.001)

@@ -139,6 +139,8 @@ if urlsplit(REDIS_URL).scheme not in {"redis", "rediss", "unix"}:
 DUSTADMIN_LIVE_TRADING = _flag("DUSTADMIN_LIVE_TRADING")
 DUSTADMIN_SNAPSHOT_INTERVAL = _whole_number("DUSTADMIN_SNAPSHOT_INTERVAL", least=0, most=86_400)
 DUSTADMIN_EXCHANGE_BASE_URLS = _base_urls("DUSTADMIN_EXCHANGE_BASE_URLS")
+# Request weight is counted per address: workers that send from the same one give it the same name.
+DUSTADMIN_EGRESS_ADDRESS: str = env.str("DUSTADMIN_EGRESS_ADDRESS", default="").strip()
 # How long the exchange may accept a request after it was signed. Short: an unknown order waits
 # for this to pass before its absence can be proved.
 DUSTADMIN_SIGNATURE_WINDOW_MS: int = (

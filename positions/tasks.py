@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Iterable
+from datetime import timedelta
 
 import redis
 from celery import current_app, shared_task
@@ -23,11 +24,19 @@ class QueueUnreachable(Exception):
     """No worker could be woken; what is due is written and is done once the queue is back."""
 
 
-def wake(due: Iterable[dispatching.Due]) -> None:
-    """Send a worker one wake-up for each, after the commit; raise `QueueUnreachable`."""
+def wake(due: Iterable[dispatching.Due], *, after: timedelta = timedelta(0)) -> None:
+    """Send a worker one wake-up for each, after the commit; raise `QueueUnreachable`.
+
+    `after` is only for moments that the dispatcher would hit too coarsely.
+    """
     try:
         for item in due:
-            current_app.send_task(f"positions.tasks.{item.task}", args=[item.pk], expires=EXPIRES)
+            current_app.send_task(
+                f"positions.tasks.{item.task}",
+                args=[item.pk],
+                countdown=after.total_seconds() or None,
+                expires=EXPIRES,
+            )
     except (KombuError, redis.RedisError, OSError) as error:
         log.warning("No worker could be woken: %s", error)
         raise QueueUnreachable(
@@ -44,10 +53,18 @@ def dispatch() -> None:
 
 @shared_task  # type: ignore[untyped-decorator]  # celery ships no types
 def run_order(order_pk: int) -> None:
-    """Send one planned order, then wake the next one of its account."""
-    execution.run_order(order_pk, clock=timezone.now)
+    """Send one planned order; have the next one of its account woken as soon as it may be."""
+    again = execution.run_order(
+        order_pk, clock=timezone.now, hand_over=lambda orders: _wake_next(order_pk, orders)
+    )
+    if again is not None:
+        with contextlib.suppress(QueueUnreachable):  # the dispatcher repeats it
+            wake([dispatching.Due(task="run_order", pk=order_pk)], after=again)
+
+
+def _wake_next(order_pk: int, orders: int) -> None:
     with contextlib.suppress(QueueUnreachable):  # the dispatcher repeats it
-        wake(dispatching.due_orders(now=timezone.now()))
+        wake(dispatching.due_after(order_pk, orders=orders, now=timezone.now()))
 
 
 @shared_task  # type: ignore[untyped-decorator]  # celery ships no types

@@ -21,9 +21,12 @@ from django.conf import settings as configured
 from django.db import connections
 from django.utils import timezone
 
-from positions.exchanges import ccxt_adapter
+from positions.domain.pacing import Kind, Limit, Track
+from positions.exchanges import ccxt_adapter, ccxt_client
 from positions.exchanges.ccxt_adapter import CcxtExchange
+from positions.exchanges.clocks import Clocks
 from positions.exchanges.market_cache import MarketCache
+from positions.exchanges.pacing import Pacer
 from positions.models import CleanupPlan, CloseOrder, ExchangeAccount, Snapshot
 from positions.services import (
     dispatch,
@@ -97,6 +100,7 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Forget what an earlier test's process had loaded."""
     monkeypatch.setattr(ccxt_adapter, "MARKETS", MarketCache())
     monkeypatch.setattr(ccxt_adapter, "_CLIENTS", threading.local())
+    monkeypatch.setattr(ccxt_client, "CLOCKS", Clocks())
     yield
     close_clients()
 
@@ -168,8 +172,7 @@ class World:
 
     def free_pace(self) -> None:
         """Let Valkey remember that no order was sent for long, so that the first one may leave."""
-        pacer = self.port.pacer
-        redis_client().set(pacer._order_key, f"{pacer._run()} 0")
+        forget_orders(self.port.pacer)
 
     def valkey_forgets_markets(self) -> None:
         """Let this process start anew, and Valkey too, as ten minutes would: rules are reread."""
@@ -248,6 +251,14 @@ class World:
             ),
             Decimal(0),
         )
+
+
+def forget_orders(pacer: Pacer) -> None:
+    """Let Valkey remember that no order was sent for long."""
+    memory = pacer._memory.read()
+    limits = {*pacer.limits, *(Limit(allowed=1, window=seconds) for seconds in (1, 10, 86_400))}
+    idle = {limit.name: Track(drained_at=0) for limit in limits if limit.kind is Kind.ORDERS}
+    assert pacer._memory.write(memory, tracks={**memory.tracks, **idle})
 
 
 def fresh(row: Any) -> Any:

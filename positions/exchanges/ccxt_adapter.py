@@ -16,7 +16,7 @@ from positions.domain.amounts import ZERO, canonical
 from positions.domain.balances import Balance
 from positions.domain.markets import Market, Ticker
 from positions.domain.orders import Outcome
-from positions.domain.pacing import Limit
+from positions.domain.pacing import in_force
 from positions.exchanges.ccxt_answers import (
     amount_of,
     kept_market,
@@ -28,6 +28,7 @@ from positions.exchanges.ccxt_answers import (
 from positions.exchanges.ccxt_client import Absent, PacedClient, bare_client
 from positions.exchanges.connection import Connection
 from positions.exchanges.market_cache import MARKETS, Loaded
+from positions.exchanges.nonces import Nonces
 from positions.exchanges.pacing import Pacer
 from positions.exchanges.port import (
     AnswerUnknown,
@@ -54,13 +55,25 @@ class CcxtExchange:
         self.signature_window_ms = connection.signature_window_ms
         self.pacer = Pacer(
             client,
-            place=connection.place,
+            place=connection.sends_from,
             key_fingerprint=connection.key_fingerprint,
             share=share,
+            limits=self.profile.limits,
+            order_weight=self.profile.weights.get("order", 1),
         )
         self._connection = connection
         self._redis = client
-        self._client = PacedClient(connection, self.profile, keys=keys, pacer=self.pacer)
+        self._client = PacedClient(
+            connection,
+            self.profile,
+            keys=keys,
+            pacer=self.pacer,
+            nonces=Nonces(
+                client,
+                key_fingerprint=connection.key_fingerprint,
+                timeout=connection.timeout_ms / 1000,
+            ),
+        )
         self._loaded: Loaded | None = None
         self._owner = ""
 
@@ -96,8 +109,7 @@ class CcxtExchange:
         if loaded is not self._loaded:
             self._client.ccxt.set_markets_from_exchange(loaded.client)
             self._loaded = loaded
-            weights = published_limits(loaded.published, "REQUEST_WEIGHT")
-            self._client.weight_limit = weights[0] if weights else self.profile.weight_limit
+            self.pacer.limits = in_force(published_limits(loaded.published), self.profile.limits)
         return loaded.markets
 
     def _load_markets(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -201,18 +213,12 @@ class CcxtExchange:
 
     # --- Trading ------------------------------------------------------------------------------
 
-    @property
-    def order_limits(self) -> list[Limit]:
-        """Return the order limits in force: what the exchange publishes, else the profile's."""
-        published = published_limits(self._loaded.published if self._loaded else {}, "ORDERS")
-        return published or list(self.profile.order_limits)
-
     def sell(self, request: SellRequest, *, may_leave: Callable[[], bool]) -> Outcome:
         """Place the order, signed with its stored moment; raise the error tree otherwise.
 
         `may_leave` is asked right before the request, after every wait; no means `NoLeave`.
 
-        The order's turn was reserved by the caller; only its weight is paced here.
+        The order's slot was reserved by the caller and has come.
         """
         self.markets()
         answer = self._client.send_signed(
@@ -227,6 +233,7 @@ class CcxtExchange:
             ),
             signed_at_ms=request.signed_at_ms,
             may_leave=may_leave,
+            has_slot=True,
         )
         outcome = self._checked(answer, request.client_order_id, request.symbol)
         if self.profile.answer_carries_fills and not outcome.trades_are_complete:

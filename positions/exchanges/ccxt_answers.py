@@ -1,5 +1,6 @@
 """Turn ccxt's answers into the product's values: exact amounts, checked shapes."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from positions.domain.amounts import ZERO, exact
 from positions.domain.markets import Market, Ticker, TradingRule
 from positions.domain.orders import OrderState, Outcome, Trade
-from positions.domain.pacing import Limit
+from positions.domain.pacing import Kind, Limit
 
 _STATES = {
     "open": OrderState.ACCEPTED,
@@ -17,6 +18,8 @@ _STATES = {
     "rejected": OrderState.REJECTED,
 }
 _INTERVAL_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
+_LETTER_SECONDS = {name[0].lower(): seconds for name, seconds in _INTERVAL_SECONDS.items()}
+_WINDOW = re.compile(r"(?P<number>\d+)(?P<letter>[smhd])")
 
 
 def amount_of(value: Any) -> Decimal:
@@ -117,13 +120,26 @@ def outcome_of(answer: Any) -> Outcome | None:
     )
 
 
-def published_limits(published: Mapping[str, Any], kind: str) -> list[Limit]:
-    """Return the limits of one kind (ORDERS, REQUEST_WEIGHT) that an exchange publishes."""
+def published_limits(published: Mapping[str, Any]) -> list[Limit]:
+    """Return the limits that an exchange publishes as Binance does: of every kind and window."""
     return [
         Limit(
+            kind=Kind(item["rateLimitType"]),
             allowed=int(item["limit"]),
             window=_INTERVAL_SECONDS[item["interval"]] * int(item.get("intervalNum", 1)),
         )
         for item in published.get("rateLimits", [])
-        if item.get("rateLimitType") == kind and item.get("interval") in _INTERVAL_SECONDS
+        if item.get("rateLimitType") in set(Kind) and item.get("interval") in _INTERVAL_SECONDS
     ]
+
+
+def counts_in(headers: Mapping[str, str], kinds: Mapping[str, Kind]) -> dict[str, int]:
+    """Return what an answer's headers say is counted, by the limit's name."""
+    found = {}
+    for name, value in headers.items():
+        for prefix, kind in kinds.items():
+            window = _WINDOW.fullmatch(name.lower().removeprefix(prefix))
+            if name.lower().startswith(prefix) and window and value.isascii() and value.isdigit():
+                seconds = int(window["number"]) * _LETTER_SECONDS[window["letter"]]
+                found[Limit(kind=kind, allowed=1, window=seconds).name] = int(value)
+    return found

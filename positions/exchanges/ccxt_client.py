@@ -7,14 +7,18 @@ dates every signed request; what an earlier request left in `last_http_response`
 
 import decimal
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import ccxt
 
-from positions.domain.pacing import Limit
+from positions.exchanges.ccxt_answers import counts_in
+from positions.exchanges.clocks import CLOCKS
 from positions.exchanges.connection import Connection, check_reach
+from positions.exchanges.nonces import Nonces
 from positions.exchanges.outcomes import meaning, scrubbed
 from positions.exchanges.pacing import Pacer
 from positions.exchanges.port import (
@@ -93,7 +97,13 @@ class PacedClient:
     """Send one ccxt call at a time: in its turn, dated, and understood when it fails."""
 
     def __init__(
-        self, connection: Connection, profile: Profile, *, keys: Mapping[str, str], pacer: Pacer
+        self,
+        connection: Connection,
+        profile: Profile,
+        *,
+        keys: Mapping[str, str],
+        pacer: Pacer,
+        nonces: Nonces,
     ) -> None:
         """Check that the address may be reached; send nothing yet."""
         if connection.exchange not in ccxt.exchanges:
@@ -103,12 +113,12 @@ class PacedClient:
         check_reach(environment=connection.environment, base_url=connection.base_url)
         self.ccxt = _signing_client(connection, profile, keys)
         self.pacer = pacer
-        self.weight_limit: Limit = profile.weight_limit
         self.requests = 0
         self.last_answer = ""  # without secrets
         self._profile = profile
         self._secrets = [value for value in keys.values() if value]
-        self._clock_offset_ms: int | None = None
+        self._place = connection.place
+        self._nonces = nonces if profile.increasing_nonce else None
 
     @property
     def name(self) -> str:
@@ -126,13 +136,29 @@ class PacedClient:
         return str(self.ccxt.last_http_response or "").lstrip().startswith("<")
 
     def send(
-        self, call: str, request: Callable[[], T], *, may_leave: Callable[[], bool] | None = None
+        self,
+        call: str,
+        request: Callable[[], T],
+        *,
+        may_leave: Callable[[], bool] | None = None,
+        has_slot: bool = False,
+        signed: bool = False,
     ) -> T:
         """Wait for the request's turn, send it, and raise the port's error tree if it fails.
 
-        `may_leave` is asked last, after every wait; `NoLeave` is raised if it says no.
+        `may_leave` is asked last, after every wait; `NoLeave` is raised if it says no. With
+        `has_slot` the turn was reserved before and has come.
         """
-        self.pacer.take_weight(self._profile.weights.get(call, 1), limit=self.weight_limit)
+        if has_slot:
+            self.pacer.wait_until_open()
+        else:
+            self.pacer.take_weight(self._profile.weights.get(call, 1))
+        with self._nonces.turn(self.ccxt) if signed and self._nonces else nullcontext():
+            return self._sent(call, request, may_leave=may_leave)
+
+    def _sent(
+        self, call: str, request: Callable[[], T], *, may_leave: Callable[[], bool] | None
+    ) -> T:
         if may_leave is not None and not may_leave():
             raise NoLeave("It may not be sent any more. Nothing was sent.")
         # What an earlier request left would be read as this one's answer.
@@ -140,6 +166,7 @@ class PacedClient:
         self.ccxt.last_response_headers = None
         self.ccxt.session.forget()
         self.requests += 1
+        began = time.monotonic()
         try:
             with decimal.localcontext():
                 return request()
@@ -149,7 +176,7 @@ class PacedClient:
             raise self._translated(error) from None
         finally:
             self.last_answer = self._words()
-            self._note_headers()
+            self._note_counts(took=time.monotonic() - began)
 
     def send_signed(
         self,
@@ -158,35 +185,38 @@ class PacedClient:
         *,
         signed_at_ms: int | None = None,
         may_leave: Callable[[], bool] | None = None,
+        has_slot: bool = False,
     ) -> T:
         """Send a signed request, dated now on the exchange's clock or at a stored moment."""
-        moment = self.now_ms() if signed_at_ms is None else signed_at_ms
-        # While waiting for its turn a request dated now would grow old: its date is read late.
-        self.ccxt.nonce = self.now_ms if signed_at_ms is None else lambda: moment
-        return self.send(call, request, may_leave=may_leave)
+        if self._nonces is None:
+            moment = self.now_ms() if signed_at_ms is None else signed_at_ms
+            # While waiting for its turn a request dated now would grow old: its date is read late.
+            self.ccxt.nonce = self.now_ms if signed_at_ms is None else lambda: moment
+        return self.send(call, request, may_leave=may_leave, has_slot=has_slot, signed=True)
 
     def compare_clocks(self) -> int:
         """Ask for the exchange's clock and return it, milliseconds since the epoch."""
+        asked_at = self.ccxt.milliseconds()
         answer = self.send("time", self.ccxt.fetch_time)
         if not isinstance(answer, int):
             raise ExchangeError(f"{self.name} did not tell its time.", answer=self.last_answer)
-        self._clock_offset_ms = answer - self.ccxt.milliseconds()
+        # It was read half-way between question and answer, as far as anybody knows.
+        CLOCKS.know(self._place, answer - (asked_at + self.ccxt.milliseconds()) // 2)
         return answer
 
     def now_ms(self) -> int:
         """Return the exchange's clock as last compared; compare it now if it never was."""
-        if self._clock_offset_ms is None:
-            self.compare_clocks()
-        return int(self.ccxt.milliseconds() + (self._clock_offset_ms or 0))
+        offset = CLOCKS.offset_ms(self._place, compare=self.compare_clocks)
+        return int(self.ccxt.milliseconds() + offset)
 
     @property
     def clock_offset_ms(self) -> int:
         """Return how far the exchange's clock is ahead of ours, as last compared."""
-        return self._clock_offset_ms or 0
+        return CLOCKS.offset_ms(self._place, compare=self.compare_clocks)
 
     def forget_clock(self) -> None:
         """Compare clocks anew before the next signed request."""
-        self._clock_offset_ms = None
+        CLOCKS.forget(self._place)
 
     def _translated(self, error: Exception) -> ExchangeError:
         if isinstance(error, ExchangeError):
@@ -202,17 +232,18 @@ class PacedClient:
         if isinstance(translated, ClockRefused):
             self.forget_clock()
         if isinstance(translated, RateLimited):
+            key_only = translated.answer_code in self._profile.order_limit_codes
             with _never_hiding_the_answer():
-                self.pacer.block(translated.retry_after)
+                self.pacer.block(translated.retry_after, key_only=key_only)
         return translated
 
     def _words(self) -> str:
         """Return the exchange's last answer as it may be kept and shown."""
         return scrubbed(str(self.ccxt.last_http_response or ""), secrets=self._secrets)
 
-    def _note_headers(self) -> None:
-        headers, name = self.ccxt.last_response_headers, self._profile.used_weight_header
-        used = str(headers.get(name) or "") if headers and name else ""
-        if used.isdigit():
+    def _note_counts(self, *, took: float) -> None:
+        headers = self.ccxt.last_response_headers
+        counts = counts_in(headers, self._profile.usage_headers) if headers else {}
+        if counts:
             with _never_hiding_the_answer():
-                self.pacer.note_used_weight(int(used), limit=self.weight_limit)
+                self.pacer.note_counts(counts, took=Decimal(took))

@@ -17,11 +17,17 @@ class Connection:
     key_fingerprint: str
     signature_window_ms: int
     timeout_ms: int = 10_000
+    egress: str = ""  # the address that requests leave from, as the operator calls it
 
     @property
     def place(self) -> str:
-        """Return what markets and address limits are shared by."""
+        """Return what markets and clocks are shared by."""
         return f"{self.exchange} {self.base_url}"
+
+    @property
+    def sends_from(self) -> str:
+        """Return what address limits are shared by."""
+        return f"{self.place} {self.egress}"
 
 
 def is_loopback(url: str) -> bool:

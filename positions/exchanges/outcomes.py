@@ -5,7 +5,9 @@ The default is unknown. Facts: 39 faults injected on the wire against ccxt 4.5.9
 
 import re
 from collections.abc import Collection
+from datetime import UTC, datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 
 import ccxt
 import requests
@@ -28,6 +30,7 @@ _SIGNED = re.compile(r"[\w&;=.%+-]*signature=[^\s\"'<>]*", re.IGNORECASE)
 _CODE = re.compile(r'"(?:code|retCode|sCode)"\s*:\s*"?(-?\w+)"?')
 _DEFAULT_RETRY_AFTER = Decimal(10)
 _LONGEST_TEXT = 2000
+ONE = Decimal(1)
 
 _REJECTED = (
     ccxt.InsufficientFunds,
@@ -83,10 +86,26 @@ def never_connected(error: BaseException) -> bool:
 
 
 def retry_after(headers: object) -> Decimal:
-    """Return the seconds the exchange asks us to wait."""
+    """Return the seconds the exchange asks us to wait, told as such or as a date."""
     get = getattr(headers, "get", None)
-    text = str(get("Retry-After") or get("retry-after") or "") if get else ""
-    return Decimal(text) if text.isascii() and text.isdigit() else _DEFAULT_RETRY_AFTER
+    if get is None:
+        return _DEFAULT_RETRY_AFTER
+    text = str(get("Retry-After") or get("retry-after") or "").strip()
+    if text.isascii() and text.isdigit():
+        return Decimal(text)
+    until = _date(text)
+    # On the exchange's own clock, if it tells: ours may differ.
+    now = _date(str(get("Date") or get("date") or "")) or datetime.now(tz=UTC)
+    return max(Decimal(int((until - now).total_seconds())), ONE) if until else _DEFAULT_RETRY_AFTER
+
+
+def _date(text: str) -> datetime | None:
+    """Return the moment that an HTTP date names; None if it is none."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def meaning(

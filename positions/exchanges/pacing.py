@@ -1,28 +1,40 @@
 """Share an exchange's limits among all workers: reservations in Redis, made atomically.
 
-Order limits are kept per API key, request weight per exchange and base URL. Redis's own clock
-decides, so that machines with different clocks agree. A reservation is a compare-and-swap on one
-key around the pure arithmetic of `positions.domain.pacing`.
+Order limits are kept per API key; request weight per exchange, base URL and egress address. Redis's
+own clock decides, so that machines with different clocks agree. The arithmetic is pure and stands
+in `positions.domain.pacing`.
 """
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any
 
 import redis
 
-from positions.domain.pacing import Limit, reserve, strictest
-from positions.exchanges.port import PacerUnavailable, RateLimited
+from positions.domain.pacing import (
+    SECOND,
+    Kind,
+    Limit,
+    Track,
+    Tracks,
+    counted,
+    delayed,
+    lost_track,
+    reserve,
+    tolerance,
+    used_track,
+)
+from positions.exchanges.pacing_memory import Memory, PacingMemory
+from positions.exchanges.port import PacerUnavailable, RateLimited, SentWithin, Slot
 
 ZERO = Decimal(0)
-# Limits over longer windows are budgets, not a pace; they are counted where orders are kept.
-LONGEST_PACED_WINDOW = 60
+UNPACED = 1000  # orders, where an exchange has no limit to space them by
 # Nobody waits longer than this for a request's turn; a page or a task says so instead.
 LONGEST_WAIT = Decimal(20)
-NEARLY_USED_PAUSE = Decimal(5)
+
+Charges = Sequence[tuple[Limit, int]]
 
 
 @contextmanager
@@ -45,146 +57,181 @@ class Pacer:
         place: str,
         key_fingerprint: str,
         share: Decimal,
+        limits: Sequence[Limit],
+        order_weight: int = 1,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Keep weights per `place` (exchange and base URL) and orders per key."""
+        """Keep weights per `place` (exchange, base URL, egress address) and orders per key."""
         digest = hashlib.sha256(place.encode()).hexdigest()[:16]
-        self._redis = client
-        self._weight_key = f"dustadmin:pace:weight:{digest}"
-        self._block_key = f"dustadmin:pace:block:{digest}"
-        self._lost_key = f"dustadmin:pace:lost:{digest}"
-        self._order_key = f"dustadmin:pace:orders:{key_fingerprint[:32]}"
+        self._memory = PacingMemory(client, place=digest, key=key_fingerprint[:32])
         self.share = share
+        self.limits = tuple(limits)
+        self._order_weight = order_weight
         self._sleep = sleep
+        self._knows_counts = False
 
-    def take_weight(self, weight: int, *, limit: Limit) -> None:
-        """Wait until a request of this weight may leave; raise `RateLimited` if that takes long.
+    @property
+    def tolerance(self) -> Decimal | None:
+        """Return how many seconds after its moment an order may still leave; None: any."""
+        found = tolerance(self.limits)
+        return None if found is None else Decimal(found) / SECOND
 
-        Half of the window's share may be used at once, the rest flows back evenly, so that no
-        window ever sees more than the share.
-        """
-        interval = limit.interval(self.share) * 2 * weight
-        with _redis_answers():
-            wait = self._reserve(
-                self._weight_key,
-                interval=interval,
-                # Lost reservations leave no burst, only the even flow.
-                window=ZERO,
-                burst=Decimal(limit.window),
-                latest=LONGEST_WAIT,
-            )
-        if wait > LONGEST_WAIT:
+    def orders_within(self, seconds: Decimal) -> int:
+        """Return how many orders may leave within so many seconds at the pace of spaced limits."""
+        spaced = [item for item in self.limits if item.is_spaced]
+        units = [item.room(self.share).unit_us for item in spaced]
+        return int(seconds * SECOND / max(units)) if units else UNPACED
+
+    def take_weight(self, weight: int) -> None:
+        """Wait until a request of this weight may leave; raise `RateLimited` if that takes long."""
+        slot = self._reserved(self._charges(weight=weight), lead=ZERO, latest=LONGEST_WAIT)
+        if not slot.is_reserved:
             raise RateLimited(
-                "The exchange's request limit is used up for the moment.", retry_after=wait
+                "The exchange's request limit is used up for the moment.", retry_after=slot.wait
             )
-        if wait > 0:
-            self._sleep(float(wait))  # a pause in seconds, not money
+        if slot.wait > 0:
+            self._sleep(float(slot.wait))  # a pause in seconds, not money
 
-    def take_order(self, limits: list[Limit], *, lead: Decimal, latest: Decimal) -> Decimal | None:
-        """Reserve the next order's moment: seconds from now; None if that is after `latest`."""
-        limit = strictest([item for item in limits if item.window <= LONGEST_PACED_WINDOW])
-        if limit is None:
-            return lead
+    def take_order(self, *, lead: Decimal, latest: Decimal, sent: SentWithin | None = None) -> Slot:
+        """Reserve the next order's moment, and with it the weight of its request.
+
+        Nothing is reserved if that is more than `latest` seconds away. Where Redis lost the count
+        of a window that nobody can wait for, `sent` says what our own records have.
+        """
+        charges = self._charges(orders=1, weight=self._order_weight)
+        return self._reserved(charges, lead=lead, latest=latest, sent=sent)
+
+    def delay(self, slot: Slot) -> bool:
+        """Let an order leave now that missed its moment, and the next ones later; False if not."""
         with _redis_answers():
-            wait = self._reserve(
-                self._order_key,
-                interval=limit.interval(self.share),
-                window=Decimal(limit.window),
-                burst=ZERO,
-                latest=latest,
-                lead=lead,
-            )
-        return None if wait > latest else wait
+            while True:
+                seen = self._memory.read()
+                tracks = dict(seen.tracks)
+                for limit in self.limits:
+                    if not limit.is_spaced:
+                        continue
+                    track = tracks.get(limit.name)
+                    moved = track and delayed(
+                        limit,
+                        track,
+                        share=self.share,
+                        now=seen.now,
+                        reserved_since=seen.count - slot.number,
+                    )
+                    if moved is None or slot.number > seen.count:
+                        return False  # too many come after it, or Redis has lost them
+                    tracks[limit.name] = moved
+                if self._memory.write(seen, tracks=tracks):
+                    return True
 
-    def prime(self, limits: list[Limit]) -> None:
+    def give_back(self, slot: Slot) -> None:
+        """Leave a reserved moment that is not used to the next order."""
+        with _redis_answers():
+            while True:
+                seen = self._memory.read()
+                if slot.at <= seen.now or slot.number > seen.count:
+                    return
+                free = sorted({*seen.free, (slot.at, slot.number)})
+                if self._memory.write(seen, tracks=seen.tracks, free=free):
+                    return
+
+    def prime(self) -> None:
         """Start the count of a lost window now, so that it is over when an order comes."""
-        limit = strictest([item for item in limits if item.window <= LONGEST_PACED_WINDOW])
-        if limit is None:
+        short = [charge for charge in self._charges(orders=1) if charge[0].is_spaced]
+        with _redis_answers():
+            while True:
+                seen = self._memory.read()
+                tracks = self._remembered(short, seen, sent=None)
+                if self._memory.write(seen, tracks=tracks):
+                    return
+
+    def wait_until_open(self) -> None:
+        """Wait while the exchange wants to be left alone; raise `RateLimited` if that is long."""
+        while True:
+            with _redis_answers():
+                blocked = Decimal(self._memory.read().blocked) / SECOND
+            if blocked == 0:
+                return
+            if blocked > LONGEST_WAIT:
+                raise RateLimited("The exchange has asked for a pause.", retry_after=blocked)
+            self._sleep(float(blocked))
+
+    def block(self, seconds: Decimal, *, key_only: bool = False) -> None:
+        """Let nobody send to this place, or nobody with this key: the exchange asked for it."""
+        with _redis_answers():
+            self._memory.block(max(1, int(seconds * 1000)), key_only=key_only)
+
+    def note_counts(self, counts: Mapping[str, int], *, took: Decimal) -> None:
+        """Believe the exchange's own counts, by limit, from a request that took so many seconds."""
+        told = [
+            limit
+            for limit in self.limits
+            if limit.name in counts
+            # What others may have anyway changes nothing.
+            and not (self._knows_counts and counts[limit.name] <= limit.allowed * (1 - self.share))
+        ]
+        if not told:
             return
         with _redis_answers():
-            run = self._run()
-            if self._known(self._redis.get(self._order_key), run=run) is None:
-                start = self._now() + Decimal(limit.window)
-                self._redis.set(self._order_key, f"{run} {start}")
+            while True:
+                seen = self._memory.read()
+                tracks = dict(seen.tracks)
+                for limit in told:
+                    if (track := tracks.get(limit.name)) is not None:
+                        tracks[limit.name] = counted(
+                            limit,
+                            track,
+                            units=counts[limit.name],
+                            share=self.share,
+                            now=seen.now,
+                            slack=int(took * SECOND),
+                        )
+                if self._memory.write(seen, tracks=tracks):
+                    return
 
-    def block(self, seconds: Decimal) -> None:
-        """Let nobody send to this place for some seconds: the exchange asked for it."""
-        milliseconds = max(1, int(seconds * 1000))
+    def _charges(self, *, orders: int = 0, weight: int = 0) -> list[tuple[Limit, int]]:
+        units = {Kind.ORDERS: orders, Kind.WEIGHT: weight, Kind.REQUESTS: min(weight, 1)}
+        return [(limit, units[limit.kind]) for limit in self.limits if units[limit.kind]]
+
+    def _reserved(
+        self, charges: Charges, *, lead: Decimal, latest: Decimal, sent: SentWithin | None = None
+    ) -> Slot:
+        """Return the reserved moment, or the one that is too late to be reserved."""
+        takes_order = any(limit.kind is Kind.ORDERS for limit, _ in charges)
         with _redis_answers():
-            if self._redis.pttl(self._block_key) < milliseconds:
-                self._redis.set(self._block_key, "1", px=milliseconds)
-
-    def note_used_weight(self, used: int, *, limit: Limit) -> None:
-        """Believe the exchange's own count: step back near its end, recover a lost count by it."""
-        if used * 20 >= limit.allowed * 19:
-            self.block(NEARLY_USED_PAUSE)
-        with _redis_answers():
-            if self._redis.delete(self._lost_key):
-                counted = limit.interval(self.share) * 2 * used
-                start = self._now() - limit.window + counted
-                self._redis.set(self._weight_key, f"{self._run()} {start}")
-
-    def _now(self) -> Decimal:
-        seconds, microseconds = self._redis.time()
-        return Decimal(seconds) + Decimal(microseconds) / 1_000_000
-
-    def _run(self) -> str:
-        """Return what names this run of the server: one that restarted may remember old times."""
-        return str(self._redis.info("server")["run_id"])
-
-    @staticmethod
-    def _known(value: Any, *, run: str) -> Decimal | None:
-        """Return a reservation of this run of the server; None if there is none."""
-        if value is None:
-            return None
-        kept_in, _, moment = (value.decode() if isinstance(value, bytes) else str(value)).partition(
-            " "
-        )
-        return Decimal(moment) if kept_in == run else None
-
-    def _reserve(
-        self,
-        key: str,
-        *,
-        interval: Decimal,
-        window: Decimal,
-        burst: Decimal,
-        latest: Decimal,
-        lead: Decimal = ZERO,
-    ) -> Decimal:
-        """Return the wait in seconds; the moment is reserved only if the wait is short enough."""
-        while True:
-            with self._redis.pipeline() as pipe:
-                pipe.watch(key)  # type: ignore[no-untyped-call]
-                run = self._run()
-                known = self._known(pipe.get(key), run=run)
-                blocked = max(0, int(pipe.pttl(self._block_key)))
-                now = self._now()
-                if blocked:
-                    wait = Decimal(blocked) / 1000
-                    if wait > latest:
-                        return wait
-                    self._sleep(float(wait))
+            while True:
+                seen = self._memory.read()
+                if seen.blocked and Decimal(seen.blocked) / SECOND <= latest:
+                    self._sleep(seen.blocked / SECOND)
                     continue
-                reservation = reserve(
-                    next_free=known,
-                    now=now + lead,
-                    interval=interval,
-                    window=window,
-                    burst=burst,
-                )
-                wait = reservation.at - now
-                if known is None and key == self._weight_key:
-                    self._redis.set(self._lost_key, "1")
-                if wait > latest:
-                    if known is None:
-                        # The lost window is counted from now, once.
-                        self._redis.set(key, f"{run} {now + window}")
-                    return wait
-                try:
-                    pipe.multi()
-                    pipe.set(key, f"{run} {reservation.next_free}")
-                    pipe.execute()
-                except redis.WatchError:
-                    continue
-                return wait
+                tracks = self._remembered(charges, seen, sent=sent)
+                self._knows_counts = not any(tracks[limit.name].is_lost for limit, _ in charges)
+                earliest = seen.now + max(int(lead * SECOND), seen.blocked)
+                free = [item for item in seen.free if item[0] >= earliest] if takes_order else []
+                if free:
+                    (at, number), after, count = free[0], tracks, seen.count
+                else:
+                    found = reserve(charges, tracks=tracks, share=self.share, earliest=earliest)
+                    number = count = seen.count + takes_order
+                    at, after = found.at, found.tracks
+                if at > seen.now + int(latest * SECOND):
+                    # Only that what was lost is counted from now on.
+                    is_reserved, after, free, count = False, tracks, list(seen.free), seen.count
+                else:
+                    is_reserved, free = True, [item for item in seen.free if item[0] != at]
+                if self._memory.write(seen, tracks=after, free=free, count=count):
+                    wait = Decimal(at - seen.now) / SECOND
+                    return Slot(at=at, number=number, wait=wait, is_reserved=is_reserved)
+
+    def _remembered(self, charges: Charges, seen: Memory, *, sent: SentWithin | None) -> Tracks:
+        """Return all tracks, those that were lost begun anew."""
+        tracks: dict[str, Track] = dict(seen.tracks)
+        for limit, _ in charges:
+            if limit.name in tracks:
+                continue
+            if limit.kind is Kind.ORDERS and not limit.is_spaced and sent is not None:
+                units = sent(limit.window)
+                tracks[limit.name] = used_track(limit, units, share=self.share, now=seen.now)
+            else:
+                tracks[limit.name] = lost_track(limit, share=self.share, now=seen.now)
+        return tracks

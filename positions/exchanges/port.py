@@ -22,7 +22,6 @@ from typing import Any, Protocol
 from positions.domain.balances import Balance
 from positions.domain.markets import Market, Ticker
 from positions.domain.orders import Outcome
-from positions.domain.pacing import Limit
 
 
 class ExchangeError(Exception):
@@ -117,13 +116,39 @@ class SellRequest:
     signed_at_ms: int  # on the exchange's clock; the request is signed with exactly this moment
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A moment in the pace, reserved for one order or too late to be reserved."""
+
+    at: int  # microseconds on the limiter's clock
+    number: int  # counts the moments that were reserved
+    wait: Decimal  # seconds from when it was asked for
+    is_reserved: bool
+
+
+SentWithin = Callable[[int], int]  # how many orders our own records have in the last seconds
+
+
 class Pace(Protocol):
     """When the next order of an API key may leave, whoever sends it."""
 
-    def take_order(self, limits: list[Limit], *, lead: Decimal, latest: Decimal) -> Decimal | None:
-        """Reserve the next order's moment: seconds from now; None if that is after `latest`."""
+    @property
+    def tolerance(self) -> Decimal | None:
+        """Return how many seconds after its moment an order may still leave; None: any."""
 
-    def prime(self, limits: list[Limit]) -> None:
+    def orders_within(self, seconds: Decimal) -> int:
+        """Return how many orders may leave within so many seconds."""
+
+    def take_order(self, *, lead: Decimal, latest: Decimal, sent: SentWithin | None = None) -> Slot:
+        """Reserve the next order's moment, unless it is more than `latest` seconds away."""
+
+    def delay(self, slot: Slot) -> bool:
+        """Let an order leave now that missed its moment, and the next ones later; False if not."""
+
+    def give_back(self, slot: Slot) -> None:
+        """Leave a reserved moment that is not used to the next order."""
+
+    def prime(self) -> None:
         """Start the count of a lost window now, so that it is over when an order comes."""
 
 
@@ -149,10 +174,6 @@ class ExchangePort(Protocol):
     @property
     def last_wire(self) -> dict[str, Any]:
         """Return method, path, parameters, HTTP status and telling headers of the last request."""
-
-    @property
-    def order_limits(self) -> list[Limit]:
-        """Return the order limits in force: what the exchange publishes, else the profile's."""
 
     def now_ms(self) -> int:
         """Return the exchange's clock as last compared; compare it now if it never was."""

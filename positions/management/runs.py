@@ -77,11 +77,10 @@ def by_the_workers(due: Due) -> None:
 
 def in_this_process(due: Due) -> None:
     """Do one piece of work here and now."""
-    work = {
-        "run_order": execution.run_order,
-        "look_up_order": reconciliation.look_up_order,
-    }
-    work[due.task](due.pk, clock=timezone.now)
+    if due.task == "run_order":
+        execution.run_order(due.pk, clock=timezone.now)
+    else:
+        reconciliation.look_up_order(due.pk, clock=timezone.now)
 
 
 def follow(plan: CleanupPlan, *, do: Do, tell: Tell) -> PlanView:

@@ -1,20 +1,23 @@
 """Make one attempt at an order: committed before it leaves, sent once, its answer recorded.
 
 Nothing is sent inside a transaction, and nothing leaves without asking for leave right before:
-the claim may be gone, the plan paused or halted, the moment over.
+the claim may be gone, the plan paused or halted, the moment over. Whoever only missed the moment
+takes the next one in the pace, with the same attempt.
 """
 
-from dataclasses import dataclass
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import close_old_connections, transaction
 
+from positions.domain.amounts import ZERO
 from positions.domain.orders import OrderState
-from positions.domain.pacing import Limit
-from positions.domain.plans import PlanState
+from positions.domain.plans import LIVE, PlanState
 from positions.domain.verdicts import Reason
-from positions.exchanges.pacing import LONGEST_PACED_WINDOW
 from positions.exchanges.port import (
     BadConfiguration,
     ClockRefused,
@@ -26,6 +29,7 @@ from positions.exchanges.port import (
     RateLimited,
     RequestRefused,
     SellRequest,
+    Slot,
     Unreachable,
 )
 from positions.models import AnswerClass, Attempt, CleanupPlan, CloseOrder
@@ -36,8 +40,13 @@ from positions.services.snapshots import Clock
 from positions.services.stops import pause_for_a_person
 from positions.services.transitions import LostClaim, deny, in_transaction, move_order
 
+log = logging.getLogger(__name__)
+
+Pause = Callable[[float], None]
+
 WORKER = Actor.service("worker")
 CLAIM = timedelta(seconds=45)  # longer than a look, a turn in the pace and an answer
+UNSENT = timedelta(seconds=15)  # due again by then while nothing was sent; see `dispatch.AWAKE`
 LATEST = timedelta(seconds=1)  # after its moment, a request needs a new one
 LATER = timedelta(seconds=30)  # when something that a person or a day decides is asked again
 MOST_ATTEMPTS = 6
@@ -49,9 +58,23 @@ _NOT_PLACED = (Unreachable, RateLimited, ClockRefused, PacerUnavailable)
 class Turn:
     """A reserved moment for one request."""
 
-    wait: Decimal  # seconds from when it was reserved
+    slot: Slot
     signed_at_ms: int  # the same moment on the exchange's clock
     look_ends_at: datetime  # until then what was checked may be relied on
+    reserved_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        """Return the seconds until the moment; negative once it is over."""
+        return self.reserved_at + float(self.slot.wait) - time.monotonic()
+
+    def await_it(self, pause: Pause) -> None:
+        """Wait for the moment."""
+        pause(max(0.0, self.left))
+
+    def is_missed(self, tolerance: Decimal | None) -> bool:
+        """Tell whether the moment is over by more than the pace can bear."""
+        return tolerance is not None and -self.left > tolerance
 
 
 def release(order: CloseOrder, *, due_at: datetime) -> None:
@@ -61,19 +84,18 @@ def release(order: CloseOrder, *, due_at: datetime) -> None:
     ).update(claim_token="", claimed_until=None, due_at=due_at)
 
 
-def _day_is_used_up(order: CloseOrder, limits: list[Limit], *, now: datetime) -> bool:
-    """Tell whether a long limit (a day's orders) leaves nothing: our attempts are counted."""
-    share = order.plan.policy.limit_share
-    for limit in limits:
-        if limit.window <= LONGEST_PACED_WINDOW:
-            continue
-        sent = Attempt.objects.filter(
-            order__account__key_fingerprint=order.account.key_fingerprint,
-            sent_at__gt=now - timedelta(seconds=limit.window),
-        ).count()
-        if sent >= int(limit.allowed * share):
-            return True
-    return False
+def sent_within(order: CloseOrder, seconds: int, *, now: datetime) -> int:
+    """Return how many orders were sent with the order's API key in the last seconds."""
+    return Attempt.objects.filter(
+        order__account__key_fingerprint=order.account.key_fingerprint,
+        sent_at__gt=now - timedelta(seconds=seconds),
+    ).count()
+
+
+def locked_state(plan_pk: int) -> PlanState:
+    """Return the plan's state and keep it as it is until the transaction ends."""
+    plans = CleanupPlan.objects.select_for_update(no_key=True).filter(pk=plan_pk)
+    return PlanState(plans.values_list("status", flat=True).get())
 
 
 def commit(
@@ -82,14 +104,12 @@ def commit(
     """Commit order, attempt and signing time before anything is sent; None if it may not be."""
     try:
         with transaction.atomic():
-            plan = CleanupPlan.objects.select_for_update(no_key=True).get(pk=order.plan_id)
-            if plan.state is not PlanState.RUNNING or halts.why_nothing_may_leave(order.account):
+            if locked_state(order.plan_id) is not PlanState.RUNNING or halts.why_nothing_may_leave(
+                order.account
+            ):
                 release(order, due_at=now + LATER)
                 return None
             number = order.attempts.count() + 1
-            if _day_is_used_up(order, exchange.order_limits, now=now):
-                release(order, due_at=now + LATER)
-                return None
             move_order(
                 order,
                 OrderState.SUBMITTING,
@@ -101,7 +121,7 @@ def commit(
                 message="Being sent now.",
                 sent_quantity=quantity,
                 claimed_until=now + CLAIM,
-                due_at=now + CLAIM,
+                due_at=now + UNSENT,
             )
             return Attempt.objects.create(
                 order=order,
@@ -127,12 +147,11 @@ def may_leave(order: CloseOrder, attempt: Attempt, *, turn: Turn, clock: Clock) 
     """Ask for leave right before sending: the claim, the plan, the switches and the clock."""
     with transaction.atomic():
         now = clock()
-        late = (
-            now - attempt.created_at > LATEST + timedelta(seconds=float(turn.wait))
+        too_old = (
+            now - attempt.created_at > LATEST + timedelta(seconds=float(turn.slot.wait))
             or now > turn.look_ends_at
         )
-        plan = CleanupPlan.objects.select_for_update(no_key=True).get(pk=order.plan_id)
-        stopped = plan.state is not PlanState.RUNNING or bool(
+        stopped = locked_state(order.plan_id) is not PlanState.RUNNING or bool(
             halts.why_nothing_may_leave(order.account)
         )
         # Writing takes the row: whoever recovers the order at this moment waits, and then finds the
@@ -140,19 +159,23 @@ def may_leave(order: CloseOrder, attempt: Attempt, *, turn: Turn, clock: Clock) 
         mine = CloseOrder.objects.filter(
             pk=order.pk, status=OrderState.SUBMITTING, claim_token=order.claim_token
         ).update(claimed_until=now + CLAIM, due_at=now + CLAIM)
-        if mine and not late and not stopped:
+        if mine and not too_old and not stopped:
             attempt.sent_at = now
             attempt.save(update_fields=["sent_at"])
             return True
-        attempt.answer = AnswerClass.NOT_PLACED
-        attempt.answer_code = "NOT_SENT"
-        attempt.answered_at = now
-        attempt.save(update_fields=["answer", "answer_code", "answered_at"])
+        _not_sent(attempt, now=now)
         if not mine:
             return False
         why = "stopped before it left" if stopped else "too late for its turn"
         back_to_planned(order, f"{order.asset}: {why}; nothing was sent", due_at=now, now=now)
     return False
+
+
+def _not_sent(attempt: Attempt, *, now: datetime) -> None:
+    attempt.answer = AnswerClass.NOT_PLACED
+    attempt.answer_code = "NOT_SENT"
+    attempt.answered_at = now
+    attempt.save(update_fields=["answer", "answer_code", "answered_at"])
 
 
 def back_to_planned(
@@ -168,7 +191,7 @@ def back_to_planned(
     A plan that has ended takes nothing back, and an order that was sent often enough is given up.
     """
     # The plan before the chain, as everybody locks.
-    plan = CleanupPlan.objects.select_for_update(no_key=True).get(pk=order.plan_id)
+    plan_state = locked_state(order.plan_id)
     move_order(
         order,
         OrderState.PLANNED,
@@ -183,7 +206,7 @@ def back_to_planned(
         claimed_until=None,
         due_at=due_at,
     )
-    if not plan.is_live:
+    if plan_state not in LIVE:
         deny(order, Reason.PLAN_HALTED, "The plan had ended.", actor=actor, now=now)
         return
     sent = order.attempts.filter(sent_at__isnull=False).count()
@@ -198,7 +221,13 @@ def back_to_planned(
 
 
 def send(
-    order: CloseOrder, attempt: Attempt, *, turn: Turn, exchange: ExchangePort, clock: Clock
+    order: CloseOrder,
+    attempt: Attempt,
+    *,
+    turn: Turn,
+    exchange: ExchangePort,
+    clock: Clock,
+    pause: Pause = time.sleep,
 ) -> None:
     """Send the request, if it may leave at that very moment, and record what became of it."""
     if in_transaction():
@@ -209,12 +238,32 @@ def send(
         client_order_id=order.client_order_id,
         signed_at_ms=attempt.signed_at_ms,
     )
+    first, is_missed = turn, False
+
+    def ask() -> bool:
+        nonlocal is_missed
+        is_missed = False
+        if not may_leave(order, attempt, turn=turn, clock=clock):
+            return False
+        # Looked at last: asking may itself have taken too long.
+        is_missed = turn.is_missed(exchange.pacer.tolerance) and not exchange.pacer.delay(turn.slot)
+        return not is_missed
+
     try:
-        outcome = exchange.sell(
-            request, may_leave=lambda: may_leave(order, attempt, turn=turn, clock=clock)
-        )
-    except NoLeave:
-        return
+        while True:
+            try:
+                outcome = exchange.sell(request, may_leave=ask)
+                break
+            except NoLeave:
+                if not is_missed:
+                    return
+                _withdraw(order, attempt, now=clock())
+                later = _later_turn(first, exchange)
+                if later is None:
+                    _give_up_turn(order, attempt, now=clock())
+                    return
+                turn = later
+                turn.await_it(pause)
     except ExchangeError as error:
         close_old_connections()
         _record_failure(order, attempt, error, exchange=exchange, clock=clock)
@@ -229,6 +278,40 @@ def send(
             apply_outcome(order, outcome, actor=WORKER, now=now)
     except LostClaim:
         _late_answer(order, attempt, exchange, exchange.last_answer, now=now)
+
+
+def _withdraw(order: CloseOrder, attempt: Attempt, *, now: datetime) -> None:
+    """Take the leave back that was not used."""
+    with transaction.atomic():
+        attempt.sent_at = None
+        attempt.save(update_fields=["sent_at"])
+        CloseOrder.objects.filter(
+            pk=order.pk, status=OrderState.SUBMITTING, claim_token=order.claim_token
+        ).update(due_at=now + UNSENT)
+
+
+def _later_turn(first: Turn, exchange: ExchangePort) -> Turn | None:
+    """Reserve another moment for the same attempt; None if that is too late for its signature."""
+    patience = min(LATEST.total_seconds(), exchange.signature_window_ms / 2000)
+    latest = first.left + patience
+    if latest <= 0:
+        return None
+    slot = exchange.pacer.take_order(lead=ZERO, latest=Decimal(latest))
+    if not slot.is_reserved:
+        return None
+    # What the leave is measured by goes on from the first moment.
+    waited = Decimal(time.monotonic() - first.reserved_at)
+    return replace(first, slot=replace(slot, wait=waited + slot.wait))
+
+
+def _give_up_turn(order: CloseOrder, attempt: Attempt, *, now: datetime) -> None:
+    try:
+        with transaction.atomic():
+            _not_sent(attempt, now=now)
+            summary = f"{order.asset}: too late for its turn; nothing was sent"
+            back_to_planned(order, summary, due_at=now, now=now)
+    except LostClaim:
+        log.info("order %s was changed while it waited for its turn", order.pk)
 
 
 def _answered(
@@ -296,7 +379,7 @@ def _record_failure(
 
 def _try_again(order: CloseOrder, attempt: Attempt, error: ExchangeError, *, now: datetime) -> None:
     """Plan the next attempt of an order that was certainly not placed."""
-    wait = timedelta(seconds=2 ** min(attempt.number, 5))
+    wait = timedelta(seconds=2 ** min(attempt.number, 5) if attempt.sent_at else 1)
     if isinstance(error, RateLimited):
         wait = max(wait, timedelta(seconds=float(error.retry_after)))
     back_to_planned(order, f"{order.asset}: {error} Nothing was placed", due_at=now + wait, now=now)

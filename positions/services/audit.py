@@ -72,8 +72,11 @@ def _scope(account: ExchangeAccount | None) -> str:
 
 
 def _locked_end(account: ExchangeAccount | None) -> AuditChain:
+    ends = AuditChain.objects.select_for_update(no_key=True).filter(scope=_scope(account))
+    if (end := ends.first()) is not None:
+        return end
     AuditChain.objects.get_or_create(scope=_scope(account))
-    return AuditChain.objects.select_for_update(no_key=True).get(scope=_scope(account))
+    return ends.get()
 
 
 def _plain(value: Any) -> Any:

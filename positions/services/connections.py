@@ -62,6 +62,7 @@ def _connection(account: ExchangeAccount) -> Connection:
         base_url=account.base_url,
         key_fingerprint=account.key_fingerprint,
         signature_window_ms=settings.DUSTADMIN_SIGNATURE_WINDOW_MS,
+        egress=settings.DUSTADMIN_EGRESS_ADDRESS,
     )
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 
 from positions.domain.orders import IN_FLIGHT, OPEN, OrderState
 from positions.domain.plans import ENDED, LIVE, PlanState
 from positions.models import CleanupPlan, CloseOrder, ExchangeAccount
 from positions.services import policies, snapshots
+from positions.services.attempts import UNSENT
 from positions.services.stops import (
     expire_old_plans,
     finish_if_done,
@@ -18,9 +19,12 @@ from positions.services.stops import (
 )
 
 # A wake-up that was lost is sent again after this long.
-WAKE_AGAIN = timedelta(seconds=15)
-# Orders of one account that are awake at once: enough to fill the pace, few enough to stop fast.
-AWAKE = 8
+WAKE_AGAIN = UNSENT
+# Orders of one account that are begun at once. Each has the next one woken before it leaves, or two
+# while the pace waits for us. What was sent and waits for its answer is not counted: latency never
+# lowers the pace.
+AWAKE = 6
+MOST_AWAKE = 24
 # How soon a plan's closing snapshot is tried again.
 CLOSE_BOOKS_AGAIN = timedelta(seconds=10)
 
@@ -53,16 +57,34 @@ def due_orders(*, now: datetime, plan: CleanupPlan | None = None) -> Iterator[Du
     for order in orders.filter(status__in=IN_FLIGHT):
         if _woken(order, now=now):
             yield Due(task="look_up_order", pk=order.pk)
-    awake: dict[int, int] = {}
-    planned = orders.filter(status=OrderState.PLANNED, plan__status=PlanState.RUNNING)
-    for order in planned.filter(Q(claimed_until=None) | Q(claimed_until__lt=now)):
-        count = awake.get(order.account_id) or _awake_orders(order.account_id, now=now)
-        if count >= AWAKE:
-            awake[order.account_id] = count
-            continue
-        if _woken(order, now=now):
-            awake[order.account_id] = count + 1
+    planned = _to_send(now=now).filter(pk__in=orders.values("pk"))
+    for account in planned.order_by("account").values_list("account", flat=True).distinct():
+        room = max(0, AWAKE - _awake_orders(account, now=now))
+        for order in planned.filter(account=account)[:room]:
+            if _woken(order, now=now):
+                yield Due(task="run_order", pk=order.pk)
+
+
+def due_after(order_pk: int, *, orders: int, now: datetime) -> Iterator[Due]:
+    """Yield so many orders of an account, in the place of one that is about to leave."""
+    account = CloseOrder.objects.only("account").get(pk=order_pk).account_id
+    if orders > 1 and _awake_orders(account, now=now) >= MOST_AWAKE:
+        orders = 1
+    # Some more than asked for: others may take them in this moment.
+    for order in _to_send(now=now).filter(account=account)[: 2 * orders]:
+        if orders and _woken(order, now=now):
+            orders -= 1
             yield Due(task="run_order", pk=order.pk)
+
+
+def _to_send(*, now: datetime) -> QuerySet[CloseOrder]:
+    to_send = CloseOrder.objects.filter(
+        Q(claimed_until=None) | Q(claimed_until__lt=now),
+        due_at__lte=now,
+        status=OrderState.PLANNED,
+        plan__status=PlanState.RUNNING,
+    )
+    return to_send.order_by("due_at", "pk").only("status", "due_at")
 
 
 def _woken(order: CloseOrder, *, now: datetime) -> bool:
@@ -74,14 +96,14 @@ def _woken(order: CloseOrder, *, now: datetime) -> bool:
 
 
 def _awake_orders(account_pk: int, *, now: datetime) -> int:
-    return (
-        CloseOrder.objects.filter(
-            account_id=account_pk, status=OrderState.PLANNED, plan__status=PlanState.RUNNING
-        )
-        .filter(due_at__gt=now, due_at__lte=now + WAKE_AGAIN)
-        .count()
-        + CloseOrder.objects.filter(account_id=account_pk, status=OrderState.SUBMITTING).count()
-    )
+    """Count the orders that were woken and not sent: due again soon. What was sent is due later."""
+    return CloseOrder.objects.filter(
+        account=account_pk,
+        status__in=[OrderState.PLANNED, OrderState.SUBMITTING],
+        plan__status=PlanState.RUNNING,
+        due_at__gt=now,
+        due_at__lte=now + WAKE_AGAIN,
+    ).count()
 
 
 def _snapshot_is_due(account: ExchangeAccount, *, now: datetime) -> bool:

@@ -69,8 +69,7 @@ def apply_outcome(order: CloseOrder, outcome: Outcome, *, actor: Actor, now: dat
         due_at=again,
     )
     # After the step: whoever lost the claim keeps nothing, and all lock the chain before fills.
-    for trade in outcome.trades:
-        _keep_fill(order, trade)
+    _keep_fills(order, outcome.trades)
 
 
 def next_pause(lookups: int) -> timedelta:
@@ -91,18 +90,23 @@ def _believed(order: CloseOrder, outcome: Outcome) -> OrderState:
     return outcome.state
 
 
-def _keep_fill(order: CloseOrder, trade: Trade) -> None:
-    Fill.objects.get_or_create(
-        order=order,
-        trade_id=trade.trade_id,
-        defaults={
-            "price": trade.price,
-            "quantity": trade.quantity,
-            "fee": trade.fee,
-            "fee_currency": trade.fee_currency,
-            "at": datetime.fromtimestamp(trade.at_ms // 1000, tz=UTC)
-            + timedelta(milliseconds=trade.at_ms % 1000),
-        },
+def _keep_fills(order: CloseOrder, trades: Sequence[Trade]) -> None:
+    """Keep each trade once, however often it is reported."""
+    Fill.objects.bulk_create(
+        [
+            Fill(
+                order=order,
+                trade_id=trade.trade_id,
+                price=trade.price,
+                quantity=trade.quantity,
+                fee=trade.fee,
+                fee_currency=trade.fee_currency,
+                at=datetime.fromtimestamp(trade.at_ms // 1000, tz=UTC)
+                + timedelta(milliseconds=trade.at_ms % 1000),
+            )
+            for trade in trades
+        ],
+        ignore_conflicts=True,
     )
 
 
@@ -120,7 +124,7 @@ def _net(order: CloseOrder, outcome: Outcome) -> Decimal | None:
     """Return what came back after fees, USD, at the plan's own snapshot's prices."""
     if not outcome.trades_are_complete:
         return None
-    prices = last_known_prices(order.plan.snapshot)
+    prices = last_known_prices(order, currencies={trade.fee_currency for trade in outcome.trades})
     return net_proceeds_usd(
         notional=outcome.notional, trades=outcome.trades, quote=order.quote, prices_usd=prices
     )

@@ -7,7 +7,7 @@ The steps of `run_order`, each of which may be the last:
 3. look the order up if an earlier attempt was made: nothing is resent on a guess;
 4. reserve a moment in the pace that all workers share;
 5. commit the attempt with the time it is signed with (PLANNED -> SUBMITTING);
-6. wait for the moment;
+6. have the next order woken, and wait for the moment;
 7. send, outside any transaction, after asking for leave as the very last step before the request:
    our claim, no pause, no halt, not too late, nothing checked too long ago;
 8. record the answer; no answer that makes sense is UNKNOWN, which is asked for, never resent.
@@ -17,6 +17,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -32,13 +33,26 @@ from positions.exchanges.port import (
     ExchangeError,
     ExchangePort,
     KeyRefused,
+    PacerUnavailable,
     RateLimited,
+    Slot,
 )
 from positions.models import CleanupPlan, CloseOrder
 from positions.services import policies
-from positions.services.attempts import CLAIM, WORKER, Turn, commit, release, send
+from positions.services.attempts import (
+    CLAIM,
+    UNSENT,
+    WORKER,
+    Pause,
+    Turn,
+    commit,
+    release,
+    send,
+    sent_within,
+)
 from positions.services.connections import open_exchange
 from positions.services.credentials import CredentialsUnreadable
+from positions.services.dispatch import AWAKE
 from positions.services.evidence import apply_outcome
 from positions.services.looks import recent_look
 from positions.services.snapshots import Clock
@@ -55,34 +69,73 @@ from positions.services.transitions import (
 log = logging.getLogger(__name__)
 
 LEAD = Decimal("0.05")  # seconds between reserving a moment and the moment, to commit in
-LONGEST_TURN = Decimal(2)  # seconds; a later turn is reserved later
+LONGEST_TURN = Decimal(1)  # seconds; a later turn is reserved later
+HAND_OVER = 0.2  # seconds before its moment an order has the next one woken
+LONG = Decimal(20)  # seconds; people are told what an order waits for if it takes longer
+LONGEST_PAUSE = 30.0  # seconds; what is waited for may be over sooner
 
 
-def run_order(order_pk: int, *, clock: Clock, pause: Callable[[float], None] = time.sleep) -> None:
-    """Take one planned order as far as it gets now; safe to call twice, late, or at once."""
+def run_order(
+    order_pk: int,
+    *,
+    clock: Clock,
+    pause: Pause = time.sleep,
+    hand_over: Callable[[int], object] = lambda _orders: None,
+) -> timedelta | None:
+    """Take one planned order as far as it gets now; safe to call twice, late, or at once.
+
+    `hand_over` is called when the next orders should be begun, with how many: this one needs no
+    moment, or has one that is near. Return after how long this one should be begun again, if only
+    the pace keeps it.
+    """
     order = _claimed(order_pk, now=clock())
     if order is None:
-        return
+        return None
     policy = order.plan.policy.as_domain()
     try:
         exchange = open_exchange(order.account, policy)
         ready = _checked(order, exchange, clock=clock)
         if ready is None:
-            return
+            hand_over(1)
+            return None
         quantity, look_ends_at = ready
-        turn = _reserved(order, exchange, look_ends_at=look_ends_at)
+        slot, now_ms = _reserved(order, exchange, clock=clock)
     except (ExchangeError, CredentialsUnreadable) as error:
         _wait_after(order, error, clock=clock)
-        return
-    if turn is None:
-        release(order, due_at=clock() + timedelta(seconds=float(LONGEST_TURN) / 2))
-        return
+        return None
+    if not slot.is_reserved:
+        again = timedelta(seconds=float(max(slot.wait - LONGEST_TURN / 2, LEAD)))
+        release(order, due_at=clock() + again)
+        return again
+    ahead = exchange.pacer.orders_within(slot.wait - LEAD)
+    turn = Turn(
+        slot=slot,
+        signed_at_ms=now_ms + int(slot.wait * 1000),
+        look_ends_at=look_ends_at,
+    )
     attempt = commit(order, quantity=quantity, turn=turn, exchange=exchange, now=clock())
     if attempt is None:
-        return
-    pause(float(turn.wait))
-    send(order, attempt, turn=turn, exchange=exchange, clock=clock)
+        with suppress(PacerUnavailable):
+            exchange.pacer.give_back(slot)
+        hand_over(1)
+        return None
+    if turn.left > HAND_OVER:
+        pause(turn.left - HAND_OVER)
+    hand_over(_successors(ahead))
+    turn.await_it(pause)
+    send(order, attempt, turn=turn, exchange=exchange, clock=clock, pause=pause)
     finish_if_done(order.plan, now=clock())
+    return None
+
+
+def _successors(ahead: int) -> int:
+    """Return how many orders to begin for one that goes, by how many moments were before its own.
+
+    If none was, the pace waits for us: more of us are needed. If many were, fewer are.
+    """
+    if ahead == 0:
+        return 2
+    return 1 if ahead <= AWAKE else 0
 
 
 def _claimed(order_pk: int, *, now: datetime) -> CloseOrder | None:
@@ -95,7 +148,7 @@ def _claimed(order_pk: int, *, now: datetime) -> CloseOrder | None:
         # No join: with one, the update's own conditions move into a subquery, which PostgreSQL
         # doesn't ask again after it has waited for the row, and both who wait get the claim.
         plan__in=CleanupPlan.objects.filter(status=PlanState.RUNNING),
-    ).update(claim_token=token, claimed_until=now + CLAIM, due_at=now + CLAIM)
+    ).update(claim_token=token, claimed_until=now + CLAIM, due_at=now + UNSENT)
     return claimed_by(token, order_pk)
 
 
@@ -106,7 +159,9 @@ def _checked(
     if order.attempts.exists() and _was_placed(order, exchange, clock=clock):
         return None
     # Both the guards in force now and those the plan was approved under: the stricter wins.
-    policy, approved = policies.in_force(order.account).as_domain(), order.plan.policy.as_domain()
+    approved = policy = order.plan.policy.as_domain()
+    if policies.in_force_pk(order.account) != order.plan.policy_id:
+        policy = policies.in_force(order.account).as_domain()
     oldest = min(policy.check_max_age, approved.check_max_age)
     freshest = max(1, oldest - int(LONGEST_TURN))
     look = recent_look(
@@ -118,7 +173,7 @@ def _checked(
         clock=clock,
     )
     quantity: Decimal = order.quantity
-    for guards in (policy, approved):
+    for guards in (policy, approved) if policy != approved else (approved,):
         verdict = last_check(
             look.of(order.asset, quote=order.quote, exchange=exchange),
             asset=order.asset,
@@ -165,14 +220,22 @@ def _was_placed(order: CloseOrder, exchange: ExchangePort, *, clock: Clock) -> b
     return True
 
 
-def _reserved(order: CloseOrder, exchange: ExchangePort, *, look_ends_at: datetime) -> Turn | None:
+def _reserved(order: CloseOrder, exchange: ExchangePort, *, clock: Clock) -> tuple[Slot, int]:
+    """Reserve a moment; return it and the exchange's clock of now.
+
+    Raise `RateLimited` if it takes so long that people should know.
+    """
     if in_transaction():
         raise RuntimeError("Nothing may wait for an exchange inside a transaction.")
     now_ms = exchange.now_ms()
-    wait = exchange.pacer.take_order(exchange.order_limits, lead=LEAD, latest=LONGEST_TURN)
-    if wait is None:
-        return None
-    return Turn(wait=wait, signed_at_ms=now_ms + int(wait * 1000), look_ends_at=look_ends_at)
+    slot = exchange.pacer.take_order(
+        lead=LEAD,
+        latest=LONGEST_TURN,
+        sent=lambda seconds: sent_within(order, seconds, now=clock()),
+    )
+    if slot.wait > LONG:
+        raise RateLimited("The limits of the exchange are used up.", retry_after=slot.wait)
+    return slot, now_ms
 
 
 def _wait_after(
@@ -190,7 +253,7 @@ def _wait_after(
         return
     wait = timedelta(seconds=5)
     if isinstance(error, RateLimited):
-        wait = timedelta(seconds=max(1.0, float(error.retry_after)))
+        wait = timedelta(seconds=min(max(1.0, float(error.retry_after)), LONGEST_PAUSE))
     if order.message == str(error)[:300]:
         release(order, due_at=now + wait)  # told already
         return

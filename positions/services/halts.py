@@ -20,7 +20,8 @@ def in_force(account: ExchangeAccount | None = None) -> Halt | None:
 
 def why_nothing_may_leave(account: ExchangeAccount) -> str:
     """Return why no order of the account may be sent now; empty if it may. Read it late."""
-    fresh = ExchangeAccount.objects.get(pk=account.pk)
+    facts = ExchangeAccount.objects.only("slug", "is_enabled", "environment")
+    fresh = facts.get(pk=account.pk)
     if (halt := in_force(fresh)) is not None:
         return f"{halt.placed_by_name} stopped {fresh.slug if halt.account_id else 'everything'}."
     if not fresh.is_enabled:

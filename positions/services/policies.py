@@ -48,6 +48,12 @@ def in_force(account: ExchangeAccount) -> DustPolicy:
     return account.policies.select_related("account").order_by("-version")[0]
 
 
+def in_force_pk(account: ExchangeAccount) -> int:
+    """Return the primary key of the account's policy."""
+    newest: int = account.policies.order_by("-version").values_list("pk", flat=True)[0]
+    return newest
+
+
 def parse(name: str, text: str) -> Any:
     """Return the value that a person wrote for a field; raise `BadPolicy` with a sentence."""
     kinds = {item.name: getattr(DEFAULTS, item.name) for item in fields(Policy)}

@@ -117,5 +117,5 @@ def _net(order: CloseOrder, sale: Sale) -> Decimal | None:
         notional=sale.notional,
         trades=[seen],
         quote=order.quote,
-        prices_usd=last_known_prices(order.plan.snapshot),
+        prices_usd=last_known_prices(order, currencies=[sale.fee_currency]),
     )

@@ -135,7 +135,7 @@ def read_account(
     """Ask for balances, open orders and prices: three requests, whatever the account holds."""
     markets = exchange.markets()
     # A plan may follow: what a restarted Redis forgot is over by then.
-    exchange.pacer.prime(exchange.order_limits)
+    exchange.pacer.prime()
     before = exchange.requests
     exchange.now_ms()  # the clock comparison, if there was none yet, is not part of the reading
     asked_at = clock()

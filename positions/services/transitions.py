@@ -26,7 +26,9 @@ def claimed_by(token: str, order_pk: int) -> CloseOrder | None:
     """Return the order with what working on it reads, or None if another claim is on it."""
     return (
         CloseOrder.objects.filter(pk=order_pk, claim_token=token)
-        .select_related("account", "plan__account", "plan__policy", "plan__snapshot")
+        .select_related("account", "plan__account", "plan__policy")
+        # What may be long and is not needed for one order.
+        .defer("plan__skipped", "plan__other_activity")
         .first()
     )
 

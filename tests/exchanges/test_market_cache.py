@@ -54,7 +54,12 @@ def test_markets_from_the_cache_place_the_same_order(
     monkeypatch.setattr(ccxt_adapter, "MARKETS", MarketCache())
     port = open_port()
     assert port.sell(sale(port), may_leave=lambda: True).trades_are_complete
-    assert [limit.allowed for limit in port.order_limits] == [100, 200_000]
+    assert {limit.name: limit.allowed for limit in port.pacer.limits} == {
+        "REQUEST_WEIGHT/60": 6000,
+        "RAW_REQUESTS/300": 61_000,
+        "ORDERS/10": 100,
+        "ORDERS/86400": 200_000,
+    }
 
 
 def test_another_place_has_markets_of_its_own(open_port: Open, exchange: SandboxProcess) -> None:

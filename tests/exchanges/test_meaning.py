@@ -145,7 +145,16 @@ def test_the_exchanges_own_code_is_stronger_than_ccxts_class(
         ({"retry-after": "120"}, "120"),
         ({}, "10"),
         (None, "10"),
-        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, "10"),
+        (
+            {
+                "Retry-After": "Wed, 21 Oct 2026 07:28:07 GMT",
+                "Date": "Wed, 21 Oct 2026 07:28:00 GMT",
+            },
+            "7",
+        ),
+        # A date that is over, on whatever clock, still asks for a moment.
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, "1"),
+        ({"Retry-After": "soon"}, "10"),
         ({"Retry-After": "-5"}, "10"),
     ],
 )

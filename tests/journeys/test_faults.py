@@ -672,7 +672,7 @@ def committed(world: World, order: CloseOrder) -> tuple[CloseOrder, Any, attempt
     port = world.port
     port.markets()
     turn = attempts.Turn(
-        wait=Decimal("0.05"),
+        slot=port.pacer.take_order(lead=Decimal("0.05"), latest=Decimal(1)),
         signed_at_ms=port.now_ms() + 50,
         look_ends_at=world.now + timedelta(seconds=5),
     )

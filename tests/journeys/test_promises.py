@@ -131,7 +131,7 @@ def waits_while(
     def wait(seconds: float) -> None:
         waited.append(seconds)
         happens()
-        redis_client().delete(pacer._block_key)  # as the end of a real wait would find it
+        redis_client().delete(pacer._memory._place_block)  # as the end of a real wait would find it
 
     def told_to_step_back(seconds: float) -> None:
         pacer.block(Decimal(2))

@@ -5,9 +5,9 @@ Sources: "ccxt 4.5.90" is that release's source code or its behaviour on the wir
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from positions.domain.pacing import Limit
+from positions.domain.pacing import Kind, Limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,13 @@ class Profile:
     weights: Mapping[str, int] = field(default_factory=dict)
     weight_limit: Limit
     order_limits: tuple[Limit, ...]
-    used_weight_header: str = ""
+    # Headers that tell what the exchange counts: the name up to the window, such as "10s".
+    usage_headers: Mapping[str, Kind] = field(default_factory=dict)
+    # Codes of "too many orders": the key has to wait, others at the same address need not.
+    order_limit_codes: frozenset[str] = frozenset()
+    # Whether each signed request of a key needs a greater nonce than the one before, so that only
+    # one may be on its way.
+    increasing_nonce: bool = False
     # Balances with these prefixes are in an earn product, not spot.
     earn_prefixes: tuple[str, ...] = ()
     # Asking for few tickers by name costs less: (most symbols, call) by growing number.
@@ -43,6 +49,11 @@ class Profile:
     # An order with this client id exists already: look it up.
     duplicate_messages: tuple[str, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Return all limits that are known of the exchange."""
+        return (replace(self.weight_limit, kind=Kind.WEIGHT), *self.order_limits)
 
     def tickers_call(self, symbols: int) -> str:
         """Return which call asks for this many symbols; "tickers" asks for all."""
@@ -73,7 +84,9 @@ BINANCE = Profile(
     # Published in exchangeInfo; these are the values when it does not say. 2026-11.
     weight_limit=Limit(allowed=6000, window=60),
     order_limits=(Limit(allowed=100, window=10), Limit(allowed=200_000, window=86_400)),
-    used_weight_header="x-mbx-used-weight-1m",
+    # Binance rest-api.md, "General Info on Limits"; 2026-11.
+    usage_headers={"x-mbx-used-weight-": Kind.WEIGHT, "x-mbx-order-count-": Kind.ORDERS},
+    order_limit_codes=frozenset({"-1015"}),
     balances_field="balances",
     owner_field="uid",  # Binance rest-api.md, "Account information"; 2026-11
     filled_field="executedQty",
@@ -92,11 +105,23 @@ BINANCE = Profile(
 GENERIC_WEIGHT = Limit(allowed=60, window=60)
 GENERIC_ORDERS = (Limit(allowed=1, window=1),)
 
+# Where `sign` uses `incrementing_nonce`: ccxt 4.5.90.
+NONCE_EXCHANGES = frozenset(
+    {
+        *("bit2c", "bitbank", "bitfinex", "bitso", "coinmate", "coinspot", "derive", "gemini"),
+        *("hibachi", "hyperliquid", "independentreserve", "kraken", "mercado", "p2b", "paymium"),
+        "whitebit",
+    }
+)
+
 PROFILES = {BINANCE.exchange: BINANCE}
 
 
 def profile_of(exchange: str) -> Profile:
     """Return the exchange's profile; a cautious generic one if it has none of its own."""
     return PROFILES.get(exchange) or Profile(
-        exchange=exchange, weight_limit=GENERIC_WEIGHT, order_limits=GENERIC_ORDERS
+        exchange=exchange,
+        weight_limit=GENERIC_WEIGHT,
+        order_limits=GENERIC_ORDERS,
+        increasing_nonce=exchange in NONCE_EXCHANGES,
     )
