@@ -5,6 +5,7 @@ seconds, and each piece of work is claimed in the database. So messages are not 
 not retried, and expire when the next dispatch would repeat them.
 """
 
+import importlib
 import os
 import sys
 from urllib.parse import urlsplit
@@ -71,6 +72,8 @@ app.autodiscover_tasks(["positions"])
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]  # celery ships no types
-def _hand_over_fast(**_: object) -> None:
+def _be_ready(**_: object) -> None:
     # A thread whose moment has come waits at most so long for another one's Python code.
     sys.setswitchinterval(0.001)
+    # More than half a second that the first order need not wait for.
+    importlib.import_module("positions.exchanges.ccxt_adapter")

@@ -24,7 +24,7 @@ WAKE_AGAIN = UNSENT
 # while the pace waits for us. What was sent and waits for its answer is not counted: latency never
 # lowers the pace.
 AWAKE = 6
-MOST_AWAKE = 24
+MOST_AWAKE = 9
 # How soon a plan's closing snapshot is tried again.
 CLOSE_BOOKS_AGAIN = timedelta(seconds=10)
 

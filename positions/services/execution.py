@@ -156,7 +156,9 @@ def _checked(
     order: CloseOrder, exchange: ExchangePort, *, clock: Clock
 ) -> tuple[Decimal, datetime] | None:
     """Return the quantity that may be sold and until when; None if the order went elsewhere."""
-    if order.attempts.exists() and _was_placed(order, exchange, clock=clock):
+    # An attempt without leave never left.
+    was_sent = order.attempts.filter(sent_at__isnull=False).exists()
+    if was_sent and _was_placed(order, exchange, clock=clock):
         return None
     # Both the guards in force now and those the plan was approved under: the stricter wins.
     approved = policy = order.plan.policy.as_domain()
