@@ -11,11 +11,12 @@ import sys
 from urllib.parse import urlsplit
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import task_prerun, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dustadmin.settings")
 
 from django.conf import settings
+from django.db import close_old_connections
 
 DISPATCH_SECONDS = 2.0
 
@@ -52,6 +53,8 @@ app.conf.update(
     worker_concurrency=64,
     worker_prefetch_multiplier=1,
     worker_send_task_events=False,
+    # Celery would close the database after every task; `_keep_connections` looks at its age.
+    CELERY_DB_REUSE_MAX=sys.maxsize // 2,
     worker_hijack_root_logger=False,
     timezone="UTC",
     enable_utc=True,
@@ -69,6 +72,11 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks(["positions"])
+
+
+@task_prerun.connect  # type: ignore[untyped-decorator]  # celery ships no types
+def _keep_connections(**_: object) -> None:
+    close_old_connections()
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]  # celery ships no types

@@ -101,6 +101,7 @@ if _database.get("ENGINE") == "django.db.backends.sqlite3":
         "timeout": 30,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
+    _database["CONN_MAX_AGE"] = 60
 elif _database.get("ENGINE") == "django.db.backends.postgresql":
     _options = _database.get("OPTIONS", {})
     if not _database["NAME"] and "service" not in _options:

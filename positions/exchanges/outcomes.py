@@ -30,6 +30,7 @@ _SIGNED = re.compile(r"[\w&;=.%+-]*signature=[^\s\"'<>]*", re.IGNORECASE)
 _CODE = re.compile(r'"(?:code|retCode|sCode)"\s*:\s*"?(-?\w+)"?')
 _DEFAULT_RETRY_AFTER = Decimal(10)
 _LONGEST_TEXT = 2000
+_SCANNED = 20 * _LONGEST_TEXT
 ONE = Decimal(1)
 
 _REJECTED = (
@@ -46,7 +47,8 @@ def scrubbed(text: str, *, secrets: Collection[str] = ()) -> str:
 
     Without zero bytes too: PostgreSQL keeps none, and what an exchange said must be kept.
     """
-    text = text.replace("\0", "")
+    # All tickers are megabytes, of which nobody keeps more than the beginning.
+    text = text[:_SCANNED].replace("\0", "")
     for secret in secrets:
         text = text.replace(secret, "[secret]")
     return _SIGNED.sub("", _QUERY.sub("", text))[:_LONGEST_TEXT]

@@ -7,14 +7,11 @@ takes the next one in the pace, with the same attempt.
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import close_old_connections, transaction
 
-from positions.domain.amounts import ZERO
 from positions.domain.orders import OrderState
 from positions.domain.plans import LIVE, PlanState
 from positions.domain.verdicts import Reason
@@ -29,7 +26,6 @@ from positions.exchanges.port import (
     RateLimited,
     RequestRefused,
     SellRequest,
-    Slot,
     Unreachable,
 )
 from positions.models import AnswerClass, Attempt, CleanupPlan, CloseOrder
@@ -39,42 +35,17 @@ from positions.services.evidence import apply_outcome
 from positions.services.snapshots import Clock
 from positions.services.stops import pause_for_a_person
 from positions.services.transitions import LostClaim, deny, in_transaction, move_order
+from positions.services.turns import LATEST, Pause, Turn, later_turn
 
 log = logging.getLogger(__name__)
-
-Pause = Callable[[float], None]
 
 WORKER = Actor.service("worker")
 CLAIM = timedelta(seconds=45)  # longer than a look, a turn in the pace and an answer
 UNSENT = timedelta(seconds=15)  # due again by then while nothing was sent; see `dispatch.AWAKE`
-LATEST = timedelta(seconds=1)  # after its moment, a request needs a new one
 LATER = timedelta(seconds=30)  # when something that a person or a day decides is asked again
 MOST_ATTEMPTS = 6
 FIRST_LOOK_UP = timedelta(seconds=1)
 _NOT_PLACED = (Unreachable, RateLimited, ClockRefused, PacerUnavailable)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """A reserved moment for one request."""
-
-    slot: Slot
-    signed_at_ms: int  # the same moment on the exchange's clock
-    look_ends_at: datetime  # until then what was checked may be relied on
-    reserved_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def left(self) -> float:
-        """Return the seconds until the moment; negative once it is over."""
-        return self.reserved_at + float(self.slot.wait) - time.monotonic()
-
-    def await_it(self, pause: Pause) -> None:
-        """Wait for the moment."""
-        pause(max(0.0, self.left))
-
-    def is_missed(self, tolerance: Decimal | None) -> bool:
-        """Tell whether the moment is over by more than the pace can bear."""
-        return tolerance is not None and -self.left > tolerance
 
 
 def release(order: CloseOrder, *, due_at: datetime) -> None:
@@ -258,7 +229,7 @@ def send(
                 if not is_missed:
                     return
                 _withdraw(order, attempt, now=clock())
-                later = _later_turn(first, exchange)
+                later = later_turn(first, exchange)
                 if later is None:
                     _give_up_turn(order, attempt, now=clock())
                     return
@@ -288,20 +259,6 @@ def _withdraw(order: CloseOrder, attempt: Attempt, *, now: datetime) -> None:
         CloseOrder.objects.filter(
             pk=order.pk, status=OrderState.SUBMITTING, claim_token=order.claim_token
         ).update(due_at=now + UNSENT)
-
-
-def _later_turn(first: Turn, exchange: ExchangePort) -> Turn | None:
-    """Reserve another moment for the same attempt; None if that is too late for its signature."""
-    patience = min(LATEST.total_seconds(), exchange.signature_window_ms / 2000)
-    latest = first.left + patience
-    if latest <= 0:
-        return None
-    slot = exchange.pacer.take_order(lead=ZERO, latest=Decimal(latest))
-    if not slot.is_reserved:
-        return None
-    # What the leave is measured by goes on from the first moment.
-    waited = Decimal(time.monotonic() - first.reserved_at)
-    return replace(first, slot=replace(slot, wait=waited + slot.wait))
 
 
 def _give_up_turn(order: CloseOrder, attempt: Attempt, *, now: datetime) -> None:

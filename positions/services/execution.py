@@ -43,8 +43,6 @@ from positions.services.attempts import (
     CLAIM,
     UNSENT,
     WORKER,
-    Pause,
-    Turn,
     commit,
     release,
     send,
@@ -65,6 +63,7 @@ from positions.services.transitions import (
     move_order,
     note_order,
 )
+from positions.services.turns import Pause, Turn
 
 log = logging.getLogger(__name__)
 

@@ -19,10 +19,9 @@ from tests.exchange_process import ROOT, SandboxProcess, wait_until
 from tests.valkey_process import ValkeyProcess
 
 # Each at most some cents: a thousand of them stay below the policy's plan value of $50.
-PRICE = "0.5"
 MARKET = {
     "quote": "USDT",
-    "price": PRICE,
+    "price": "0.5",
     "tick": "0.0001",
     "step": "0.001",
     "min_notional": "0.001",
@@ -40,22 +39,20 @@ class Desk:
         )
         self.valkey = self._stack.enter_context(ValkeyProcess())
         self.exchange = self._stack.enter_context(SandboxProcess("seed8"))
-        self.environment = {
-            "DUSTADMIN_STATE_DIR": str(self.folder / "state"),
-            "DUSTADMIN_SNAPSHOT_INTERVAL": "0",
-            "REDIS_URL": self.valkey.url,
-            "DATABASE_URL": os.environ.get("DATABASE_URL", ""),
-        }
-        os.environ.update(self.environment)
-        self._workers: list[subprocess.Popen[bytes]] = []
+        os.environ.update(
+            DUSTADMIN_STATE_DIR=str(self.folder / "state"),
+            DUSTADMIN_SNAPSHOT_INTERVAL="0",
+            REDIS_URL=self.valkey.url,
+        )
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._workers:
+        for process in self._processes:
             process.terminate()
-        for process in self._workers:
+        for process in self._processes:
             try:
                 process.wait(timeout=15)
             except subprocess.TimeoutExpired:
@@ -86,38 +83,35 @@ class Desk:
         """Let every request take this long."""
         self.exchange.control("POST", "latency", {"seconds": seconds})
 
-    def start_workers(self, count: int, arguments: list[str]) -> None:
-        """Start workers and the scheduler as `manage.py up` does."""
+    def last_request(self) -> int:
+        """Return the number of the last request that the exchange has noted."""
+        return max((item["id"] for item in self.exchange.ledger()["requests"]), default=0)
+
+    def start_workers(self, count: int) -> None:
+        """Start workers and the scheduler as `manage.py up` does, and wait until they listen."""
+        quiet = ("-l", "WARNING")
         for number in range(count):
-            self._start("worker", *arguments, "-n", f"w{number}@bench")
+            name = f"w{number}@bench"
+            self._start("worker", *quiet, "--without-gossip", "--without-mingle", "-n", name)
         schedule = str(self.folder / "celerybeat-schedule")
-        self._start("beat", "-s", schedule, "--pidfile=", "-l", "WARNING")
+        self._start("beat", "-s", schedule, "--pidfile=", *quiet)
+        wait_for_workers(count)
 
     def _start(self, *arguments: str) -> None:
-        log = (self.folder / f"{arguments[0]}-{len(self._workers)}.log").open("wb")
-        command = [sys.executable, "-m", "celery", "-A", "dustadmin", *arguments]
-        profile = os.environ.get("BENCH_PROFILE")
-        if profile and arguments[0] == "worker":
-            command = [sys.executable, profile, *command[1:]]
-        self._workers.append(
+        log = (self.folder / f"{len(self._processes)}.log").open("wb")
+        self._processes.append(
             subprocess.Popen(
-                command,
+                [sys.executable, "-m", "celery", "-A", "dustadmin", *arguments],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | self.environment,
             )
         )
 
-    @property
-    def worker_pids(self) -> list[int]:
-        """Return the processes of workers and scheduler."""
-        return [process.pid for process in self._workers]
-
-    def logs(self) -> str:
-        """Return what workers and scheduler wrote."""
-        return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
+    def said(self) -> str:
+        """Return the end of what workers and scheduler wrote."""
+        return "".join(path.read_text()[-1000:] for path in sorted(self.folder.glob("*.log")))
 
 
 def wait_for_workers(count: int) -> None:

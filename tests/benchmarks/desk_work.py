@@ -1,53 +1,50 @@
-"""What a team does at a desk: connect, read, draft, start, wait. Needs Django to be set up."""
+"""What a team does at a desk: connect, read, draft, start, halt. Needs Django to be set up."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 
 from positions.domain.orders import OPEN
+from positions.exchanges import ccxt_client
+from positions.exchanges.pacing import Pacer
 from positions.models import Attempt, CleanupPlan, CloseOrder
-from positions.services import dispatch, drafts, policies, snapshots, starts, stops
+from positions.services import (
+    attempts,
+    dispatch,
+    drafts,
+    execution,
+    policies,
+    snapshots,
+    starts,
+    stops,
+)
 from positions.services.accounts import NewAccount, connect_account
 from positions.services.actors import Actor
 from positions.services.credentials import Credentials
 from positions.tasks import wake
-from tests.benchmarks.closing import Spec, measured
-from tests.benchmarks.desk import Desk, wait_for_workers
+from tests.benchmarks.closing import ORDER, Spec, measured
+from tests.benchmarks.desk import Desk
 from tests.exchange_process import wait_until
 
 PERSON = Actor.service("bench")
-WORKER_ARGUMENTS = ["-Q", "dustadmin", "-l", "WARNING", "--without-gossip", "--without-mingle"]
+Keys = list[Mapping[str, str]]
 
 
-def run(desk: Desk, spec: Spec, keys: list[Mapping[str, str]]) -> dict[str, Any]:
-    """Close the dust of every account and return what was measured."""
+def prepared(desk: Desk, spec: Spec, keys: Keys) -> list[CleanupPlan]:
+    """Connect the accounts, read them and draft their plans."""
     call_command("migrate", interactive=False, verbosity=0)
     plans = [_drafted(desk, spec, number, key) for number, key in enumerate(keys)]
-    desk.start_workers(spec.workers, WORKER_ARGUMENTS)
-    wait_for_workers(spec.workers)
-    desk.latency(spec.latency)
-    # What the snapshots started is over: a lost window of Valkey.
-    time.sleep(2)
-    since = max((item["id"] for item in desk.exchange.ledger()["requests"]), default=0)
-    began = time.monotonic()
-    for plan in plans:
-        starts.start_plan(plan, hash_seen=plan.hash, actor=PERSON, now=timezone.now())
-        wake(dispatch.due_orders(now=timezone.now(), plan=plan))
-    if spec.halt_after:
-        return _halted(desk, spec, plans, since=since)
-    _wait(desk, plans, seconds=spec.seconds)
-    result = measured(desk.exchange.ledger(), spec=spec, since=since)
-    result["start_to_settled"] = round(time.monotonic() - began, 2)
-    result |= _told(plans)
-    result["logs"] = desk.logs()[-2000:]
-    return result
+    # The snapshots started the count of what a new Valkey does not know: one window of a second.
+    threading.Event().wait(1.5)
+    return plans
 
 
 def _drafted(desk: Desk, spec: Spec, number: int, key: Mapping[str, str]) -> CleanupPlan:
@@ -57,77 +54,143 @@ def _drafted(desk: Desk, spec: Spec, number: int, key: Mapping[str, str]) -> Cle
         actor=PERSON,
         now=timezone.now(),
     )
-    policies.change(
-        account,
-        {"limit_share": Decimal(spec.share), "max_plan_orders": 2000},
-        actor=PERSON,
-        now=timezone.now(),
-    )
+    changes = {"limit_share": Decimal(spec.share), "max_plan_orders": 2000}
+    policies.change(account, changes, actor=PERSON, now=timezone.now())
     snapshots.take_snapshot(account, trigger=PERSON, clock=timezone.now)
     plan = drafts.draft_plan(account, threshold=None, actor=PERSON, now=timezone.now())
     assert plan.orders.count() == spec.orders, plan.skipped[:3]
     return plan
 
 
-def _wait(desk: Desk, plans: list[CleanupPlan], *, seconds: float) -> None:
+def _start(plan: CleanupPlan) -> None:
+    starts.start_plan(plan, hash_seen=plan.hash, actor=PERSON, now=timezone.now())
+
+
+def close(desk: Desk, spec: Spec, keys: Keys) -> dict[str, Any]:
+    """Close the dust of every account by workers."""
+    plans = prepared(desk, spec, keys)
+    desk.start_workers(spec.workers)
+    desk.latency(spec.latency)
+    since = desk.last_request()
+    for plan in plans:
+        _start(plan)
+        wake(dispatch.due_orders(now=timezone.now(), plan=plan))
     pks = [plan.pk for plan in plans]
     wait_until(
         lambda: (
-            not time.sleep(0.25)
-            and not CloseOrder.objects.filter(plan__in=pks, status__in=OPEN).exists()
+            not (
+                threading.Event().wait(0.25)
+                or CloseOrder.objects.filter(plan__in=pks, status__in=OPEN).exists()
+            )
         ),
-        seconds=seconds,
-        what="the plans' ends\n" + desk.logs()[-2000:],
+        seconds=spec.seconds,
+        what="the plans' ends\n" + desk.said(),
     )
-
-
-def _told(plans: list[CleanupPlan]) -> dict[str, Any]:
-    """Return what our own records say: how late requests left, how many attempts it took."""
-    pks = [plan.pk for plan in plans]
-    attempts = list(Attempt.objects.filter(order__plan__in=pks))
-    late = sorted(
-        item.sent_at.timestamp() * 1000 - item.signed_at_ms for item in attempts if item.sent_at
-    )
-    states: dict[str, int] = {}
-    for status in CloseOrder.objects.filter(plan__in=pks).values_list("status", flat=True):
-        states[status] = states.get(status, 0) + 1
-    codes: dict[str, int] = {}
-    for code in Attempt.objects.filter(order__plan__in=pks).values_list("answer_code", flat=True):
-        codes[code] = codes.get(code, 0) + 1
-    return {
-        "states": states,
-        "attempts": len(attempts),
-        "answer_codes": codes,
-        "late_ms": {
-            "median": round(late[len(late) // 2]),
-            "p95": round(late[len(late) * 19 // 20]),
-            "max": round(late[-1]),
-        }
-        if late
-        else {},
+    moments = Attempt.objects.filter(order__plan__in=pks)
+    return measured(desk.exchange.ledger(since=since), spec=spec) | {
+        "attempts": moments.count(),
+        "not_sent": moments.filter(answer_code="NOT_SENT").count(),
+        "orders_filled": CloseOrder.objects.filter(plan__in=pks, status="FILLED").count(),
+        "database": connection.vendor,
     }
 
 
-def _halted(desk: Desk, spec: Spec, plans: list[CleanupPlan], *, since: int) -> dict[str, Any]:
-    def sent() -> list[dict[str, Any]]:
-        return [
-            item
-            for item in desk.exchange.ledger(since=since)["requests"]
-            if item["path"] == "/api/v3/order" and item["method"] == "POST"
-        ]
+def halt(desk: Desk, spec: Spec, keys: Keys) -> dict[str, Any]:
+    """Press the kill switch while orders leave, and see what leaves after it."""
+    plans = prepared(desk, spec, keys)
+    desk.start_workers(spec.workers)
+    desk.latency(spec.latency)
+    since = desk.last_request()
 
-    wait_until(lambda: len(sent()) >= spec.halt_after, seconds=60, what="the first requests")
+    def sent() -> list[dict[str, Any]]:
+        requests = desk.exchange.ledger(since=since)["requests"]
+        return [item for item in requests if (item["method"], item["path"]) == ORDER]
+
+    for plan in plans:
+        _start(plan)
+        wake(dispatch.due_orders(now=timezone.now(), plan=plan))
+    wait_until(lambda: len(sent()) >= 20, seconds=60, what="the first requests")
     pressed = time.time()
     stops.halt_everything(None, reason="bench", actor=PERSON, now=timezone.now())
     returned = time.time()
-    threading.Event().wait(5)
-    moments = [item["wall_us"] / 1e6 for item in sent()]
-    half = float(spec.latency) / 2  # the ledger notes a request in the middle of its latency
-    left = [moment - half for moment in moments]
+    threading.Event().wait(4)
+    # The ledger notes a request in the middle of its latency.
+    left = [item["wall_us"] / 1e6 - float(spec.latency) / 2 for item in sent()]
     return {
-        "halt_seconds": round(returned - pressed, 3),
+        "halting_ms": round((returned - pressed) * 1000),
         "after_pressed": sum(moment > pressed for moment in left),
         "after_returned": sum(moment > returned for moment in left),
         "last_after_pressed_ms": round((max(left) - pressed) * 1000),
-        "last_after_returned_ms": round((max(left) - returned) * 1000),
     }
+
+
+def overhead(desk: Desk, spec: Spec, keys: Keys) -> dict[str, Any]:
+    """Send orders one after the other without a pace, and tell where our own time goes."""
+    (plan,) = prepared(desk, spec, keys)
+    spent = _watched()
+    _start(plan)
+    pks = list(plan.orders.values_list("pk", flat=True))
+    warm = len(pks) // 5
+    for pk in pks[:warm]:
+        execution.run_order(pk, clock=timezone.now)
+    spent.clear()
+    spent["hand over"] = 0.0
+    cpu = time.process_time()
+
+    def hand_over(orders: int) -> None:
+        began = time.perf_counter()
+        list(dispatch.due_after(pk, orders=orders, now=timezone.now()))
+        spent["hand over"] += time.perf_counter() - began
+
+    whole = []
+    for pk in pks[warm:]:
+        began, before = time.perf_counter(), spent.get("request", 0.0) + spent.get("pause", 0.0)
+        execution.run_order(pk, clock=timezone.now, hand_over=hand_over)
+        waited = spent.get("request", 0.0) + spent.get("pause", 0.0) - before
+        whole.append(time.perf_counter() - began - waited)
+    count, whole = len(whole), sorted(whole)
+    filled = plan.orders.filter(status="FILLED").count()
+    assert filled == len(pks), filled
+    return {
+        "database": connection.vendor,
+        "median_ms": whole[count // 2] * 1000,
+        "p95_ms": whole[count * 19 // 20] * 1000,
+        "cpu_ms": (time.process_time() - cpu) / count * 1000,
+        "parts_ms": {name: round(total / count * 1000, 2) for name, total in spent.items()},
+    }
+
+
+def _watched() -> dict[str, float]:
+    """Return what fills with the seconds spent in each step of an order."""
+    spent: dict[str, float] = {}
+
+    def watch(place: Any, name: str, label: str) -> None:
+        step: Callable[..., Any] = getattr(place, name)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return step(*args, **kwargs)
+            finally:
+                spent[label] = spent.get(label, 0.0) + time.perf_counter() - began
+
+        setattr(place, name, timed)
+
+    watch(execution, "_claimed", "claim")
+    watch(execution, "_checked", "check")
+    watch(execution, "_reserved", "reserve")
+    watch(execution, "commit", "commit")
+    watch(attempts, "may_leave", "leave")
+    watch(attempts, "apply_outcome", "record")
+    watch(execution, "finish_if_done", "finish")
+    watch(Pacer, "note_counts", "note counts")
+    watch(ccxt_client.RedirectAdapter, "send", "request")
+    watch(execution.Turn, "await_it", "pause")
+    return spent
+
+
+KINDS: dict[str, Callable[[Desk, Spec, Keys], dict[str, Any]]] = {
+    "close": close,
+    "halt": halt,
+    "overhead": overhead,
+}
