@@ -6,7 +6,8 @@ here: an answer that makes no sense is `AnswerUnknown`, never an empty account.
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -38,6 +39,9 @@ from positions.exchanges.port import (
 )
 from positions.exchanges.profiles import profile_of
 
+# A look may wait longer than a page: many accounts may stand in line at one address.
+LONGEST_WAIT_TO_LOOK = Decimal(30)
+
 
 class CcxtExchange:
     """One account at one exchange, for one thread: a ccxt client keeps state between requests."""
@@ -59,7 +63,6 @@ class CcxtExchange:
             key_fingerprint=connection.key_fingerprint,
             share=share,
             limits=self.profile.limits,
-            order_weight=self.profile.weights.get("order", 1),
         )
         self._connection = connection
         self._redis = client
@@ -123,6 +126,21 @@ class CcxtExchange:
         raw.last_http_response = None  # megabytes that nobody needs again
         kept = {symbol: kept_market(item) for symbol, item in markets.items() if item.get("spot")}
         return kept, {"rateLimits": limits}
+
+    @contextmanager
+    def look(self, *, symbols: int, orders: int) -> Iterator[None]:
+        """Wait until a look may be taken and so many orders may follow; inside, nothing waits.
+
+        Together, because a look whose parts wait for each other is old before it is complete, and
+        one that leaves no weight for its orders was taken in vain.
+        """
+        self.markets()
+        weights = self.profile.weights
+        calls = ("account", "open_orders", self.profile.tickers_call(symbols))
+        weight = sum(weights.get(call, 1) for call in calls) + orders * weights.get("order", 1)
+        self.pacer.take_weight(weight, requests=len(calls) + orders, latest=LONGEST_WAIT_TO_LOOK)
+        with self._client.paid():
+            yield
 
     def balances(self) -> Sequence[Balance]:
         """Return every non-zero balance, earn products marked."""

@@ -118,6 +118,7 @@ class PacedClient:
         self._profile = profile
         self._secrets = [value for value in keys.values() if value]
         self._place = connection.place
+        self._is_paid = False
         self._nonces = nonces if profile.increasing_nonce else None
 
     @property
@@ -135,6 +136,15 @@ class PacedClient:
         """Tell whether the last answer was a page instead of data."""
         return str(self.ccxt.last_http_response or "").lstrip().startswith("<")
 
+    @contextmanager
+    def paid(self) -> Iterator[None]:
+        """Let requests leave whose weight was taken before."""
+        self._is_paid = True
+        try:
+            yield
+        finally:
+            self._is_paid = False
+
     def send(
         self,
         call: str,
@@ -149,7 +159,7 @@ class PacedClient:
         `may_leave` is asked last, after every wait; `NoLeave` is raised if it says no. With
         `has_slot` the turn was reserved before and has come.
         """
-        if has_slot:
+        if has_slot or self._is_paid:
             self.pacer.wait_until_open()
         else:
             self.pacer.take_weight(self._profile.weights.get(call, 1))

@@ -58,7 +58,6 @@ class Pacer:
         key_fingerprint: str,
         share: Decimal,
         limits: Sequence[Limit],
-        order_weight: int = 1,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Keep weights per `place` (exchange, base URL, egress address) and orders per key."""
@@ -66,7 +65,6 @@ class Pacer:
         self._memory = PacingMemory(client, place=digest, key=key_fingerprint[:32])
         self.share = share
         self.limits = tuple(limits)
-        self._order_weight = order_weight
         self._sleep = sleep
         self._knows_counts = False
 
@@ -82,9 +80,12 @@ class Pacer:
         units = [item.room(self.share).unit_us for item in spaced]
         return int(seconds * SECOND / max(units)) if units else UNPACED
 
-    def take_weight(self, weight: int) -> None:
-        """Wait until a request of this weight may leave; raise `RateLimited` if that takes long."""
-        slot = self._reserved(self._charges(weight=weight), lead=ZERO, latest=LONGEST_WAIT)
+    def take_weight(
+        self, weight: int, *, requests: int = 1, latest: Decimal = LONGEST_WAIT
+    ) -> None:
+        """Wait until requests of this weight may leave; raise `RateLimited` if that takes long."""
+        charges = self._charges({Kind.WEIGHT: weight, Kind.REQUESTS: requests})
+        slot = self._reserved(charges, lead=ZERO, latest=latest)
         if not slot.is_reserved:
             raise RateLimited(
                 "The exchange's request limit is used up for the moment.", retry_after=slot.wait
@@ -93,12 +94,12 @@ class Pacer:
             self._sleep(float(slot.wait))  # a pause in seconds, not money
 
     def take_order(self, *, lead: Decimal, latest: Decimal, sent: SentWithin | None = None) -> Slot:
-        """Reserve the next order's moment, and with it the weight of its request.
+        """Reserve the next order's moment; its weight was taken with the look that it rests on.
 
         Nothing is reserved if that is more than `latest` seconds away. Where Redis lost the count
         of a window that nobody can wait for, `sent` says what our own records have.
         """
-        charges = self._charges(orders=1, weight=self._order_weight)
+        charges = self._charges({Kind.ORDERS: 1})
         return self._reserved(charges, lead=lead, latest=latest, sent=sent)
 
     def delay(self, slot: Slot) -> bool:
@@ -137,7 +138,7 @@ class Pacer:
 
     def prime(self) -> None:
         """Start the count of a lost window now, so that it is over when an order comes."""
-        short = [charge for charge in self._charges(orders=1) if charge[0].is_spaced]
+        short = [item for item in self._charges({Kind.ORDERS: 1}) if item[0].is_spaced]
         with _redis_answers():
             while True:
                 seen = self._memory.read()
@@ -189,9 +190,8 @@ class Pacer:
                 if self._memory.write(seen, tracks=tracks):
                     return
 
-    def _charges(self, *, orders: int = 0, weight: int = 0) -> list[tuple[Limit, int]]:
-        units = {Kind.ORDERS: orders, Kind.WEIGHT: weight, Kind.REQUESTS: min(weight, 1)}
-        return [(limit, units[limit.kind]) for limit in self.limits if units[limit.kind]]
+    def _charges(self, units: Mapping[Kind, int]) -> list[tuple[Limit, int]]:
+        return [(limit, units[limit.kind]) for limit in self.limits if units.get(limit.kind)]
 
     def _reserved(
         self, charges: Charges, *, lead: Decimal, latest: Decimal, sent: SentWithin | None = None

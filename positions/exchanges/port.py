@@ -15,6 +15,7 @@ For an order, the first three mean *not placed*, the next two *rejected*, the la
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
@@ -180,6 +181,12 @@ class ExchangePort(Protocol):
 
     def markets(self) -> Mapping[str, Market]:
         """Return the spot markets by symbol, from a cache shared by all processes."""
+
+    def look(self, *, symbols: int, orders: int) -> AbstractContextManager[None]:
+        """Wait until balances, open orders, so many tickers and orders after them may be sent.
+
+        Inside, none of the three waits for its turn.
+        """
 
     def balances(self) -> Sequence[Balance]:
         """Return every non-zero balance."""

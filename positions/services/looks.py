@@ -30,7 +30,7 @@ from positions.services.snapshots import Clock
 
 log = logging.getLogger(__name__)
 
-_LOCK_SECONDS = 30
+_LOCK_SECONDS = 45  # longer than a look may wait and take
 # The next look is begun this long, and twice what the last one took, before the old one ends.
 _AHEAD = timedelta(seconds=0.3)
 # Asking for more than this by name is dearer than asking for all.
@@ -126,11 +126,13 @@ def _taken(
     clock: Clock,
 ) -> AccountLook:
     markets = exchange.markets()
-    asked_at, began = clock(), time.monotonic()
-    balances = exchange.balances()
-    busy = exchange.open_order_assets()
+    exchange.now_ms()  # the clock comparison, if there was none yet, is not part of the look
     symbols, are_all = _next_to_sell(account, exchange, first=symbol, max_age=max_age)
-    tickers = exchange.tickers(symbols)
+    with exchange.look(symbols=len(symbols), orders=len(symbols)):
+        asked_at, began = clock(), time.monotonic()
+        balances = exchange.balances()
+        busy = exchange.open_order_assets()
+        tickers = exchange.tickers(symbols)
     if clock() - asked_at > max_age:
         raise AnswerUnknown(
             f"{account.exchange_name} answered too slowly: what it said is too old to rely on. "

@@ -11,7 +11,7 @@ from positions.exchanges.port import ExchangePort, Slot
 
 Pause = Callable[[float], None]
 
-LATEST = timedelta(seconds=1)  # after its first moment, a request needs a new attempt
+LATEST = timedelta(seconds=1.5)  # after its first moment, a request needs a new attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,8 +51,8 @@ def measure(spec: Spec) -> dict[str, Any]:
             ],
         )
         assets = desk.list_markets(spec.orders)
-        # At most $40 in all.
-        quantity = str((Decimal(80) / spec.orders).quantize(Decimal("0.001")))
+        # At most $40 in all, and each below the threshold of a dollar.
+        quantity = str(min(Decimal(80) / spec.orders, Decimal(1)).quantize(Decimal("0.001")))
         keys = [
             desk.open_account(assets, quantity=quantity, name=f"desk-{number}")
             for number in range(spec.accounts)

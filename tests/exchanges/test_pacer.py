@@ -109,24 +109,18 @@ def test_several_windows_hold_at_once(client: redis.Redis) -> None:
             assert inside <= limit.allowed
 
 
-def test_an_order_takes_its_weight_with_its_moment(client: redis.Redis) -> None:
-    pacer = known(pacer_of(client))
-    taken(pacer)
-    before = pacer._memory.read().tracks[WEIGHT.name].drained_at
-    taken(pacer)
-    assert pacer._memory.read().tracks[WEIGHT.name].drained_at > before
-
-
 def test_keys_have_a_pace_of_their_own_and_share_the_weight_of_their_address(
     client: redis.Redis,
 ) -> None:
     one, two = known(pacer_of(client, key="one")), known(pacer_of(client, key="two"))
     for _ in range(5):
         taken(one)
-    one.note_counts({WEIGHT.name: 5}, took=NOW)
     assert slot(two).wait <= Decimal("0.06")
     heavy: list[float] = []
     one._sleep = two._sleep = heavy.append
+    one.take_weight(1)
+    one.note_counts({WEIGHT.name: 1}, took=NOW)
+    heavy.clear()
     one.take_weight(700)
     two.take_weight(700)
     assert heavy
@@ -142,7 +136,7 @@ def test_two_accounts_at_one_address_get_alike(client: redis.Redis) -> None:
     for _ in range(6):
         for name in ("one", "two"):
             pacer = pacer_of(client, key=name, share=Decimal(1), limits=tight, sleep=lambda _: None)
-            found = pacer._reserved(pacer._charges(weight=5), lead=NOW, latest=Decimal(600))
+            found = pacer._reserved(pacer._charges({Kind.WEIGHT: 5}), lead=NOW, latest=Decimal(600))
             assert found.wait > max(waited.values(), default=NOW - 1)
             waited[name] = found.wait
     assert waited["two"] - waited["one"] < Decimal(10)
@@ -260,6 +254,7 @@ def test_a_valkey_that_was_restarted_causes_no_burst(keeps_data: bool) -> None:
 
 def test_a_clock_that_was_set_back_lets_nobody_wait_for_the_old_time(client: redis.Redis) -> None:
     pacer = known(pacer_of(client))
+    pacer.take_weight(1)
     taken(pacer)
     # As if all of it had been written an hour from now.
     for key in pacer._memory._keys:

@@ -275,3 +275,21 @@ def test_the_threads_decimal_context_is_left_alone(port: CcxtExchange) -> None:
     after = decimal.getcontext()
     assert (after.prec, after.rounding) == (before.prec, before.rounding)
     assert after.traps == before.traps
+
+
+def test_a_look_waits_once_and_leaves_weight_for_its_orders(
+    port: CcxtExchange, exchange: SandboxProcess
+) -> None:
+    """Three requests whose parts waited for each other would be old before they are complete."""
+    waits: list[float] = []
+    port.balances()  # from here on the exchange's count is known
+    port.pacer._sleep = waits.append
+    for _ in range(6):
+        with port.look(symbols=50, orders=40):
+            before = list(waits)
+            port.balances()
+            port.open_order_assets()
+            port.tickers(["DOGE/USDT"])
+            assert waits == before
+    # Six looks with their orders are more than may be used at once.
+    assert waits
