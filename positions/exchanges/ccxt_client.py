@@ -19,7 +19,7 @@ from positions.exchanges.ccxt_answers import counts_in
 from positions.exchanges.clocks import CLOCKS
 from positions.exchanges.connection import Connection, check_reach
 from positions.exchanges.nonces import Nonces
-from positions.exchanges.outcomes import meaning, scrubbed
+from positions.exchanges.outcomes import meaning, retry_after_told, scrubbed
 from positions.exchanges.pacing import Pacer
 from positions.exchanges.port import (
     BadConfiguration,
@@ -242,18 +242,29 @@ class PacedClient:
         if isinstance(translated, ClockRefused):
             self.forget_clock()
         if isinstance(translated, RateLimited):
-            key_only = translated.answer_code in self._profile.order_limit_codes
-            with _never_hiding_the_answer():
-                self.pacer.block(translated.retry_after, key_only=key_only)
+            self._pause(translated)
         return translated
+
+    def _pause(self, limited: RateLimited) -> None:
+        """Let everybody pause as the exchange asks."""
+        key_only = limited.answer_code in self._profile.order_limit_codes
+        if key_only and not retry_after_told(self.ccxt.last_response_headers):
+            # Binance tells no time for too many orders, but what it counts.
+            limited.retry_after = self.pacer.window_of(self._counts())
+        with _never_hiding_the_answer():
+            self.pacer.block(limited.retry_after, key_only=key_only)
 
     def _words(self) -> str:
         """Return the exchange's last answer as it may be kept and shown."""
         return scrubbed(str(self.ccxt.last_http_response or ""), secrets=self._secrets)
 
-    def _note_counts(self, *, took: float) -> None:
+    def _counts(self) -> dict[str, int]:
+        """Return what the exchange counts, as the last answer's headers say."""
         headers = self.ccxt.last_response_headers
-        counts = counts_in(headers, self._profile.usage_headers) if headers else {}
+        return counts_in(headers, self._profile.usage_headers) if headers else {}
+
+    def _note_counts(self, *, took: float) -> None:
+        counts = self._counts()
         if counts:
             with _never_hiding_the_answer():
                 self.pacer.note_counts(counts, took=Decimal(took))

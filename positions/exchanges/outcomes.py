@@ -87,6 +87,12 @@ def never_connected(error: BaseException) -> bool:
     )
 
 
+def retry_after_told(headers: object) -> bool:
+    """Tell whether the exchange said how long to wait."""
+    get = getattr(headers, "get", None)
+    return bool(get and (get("Retry-After") or get("retry-after")))
+
+
 def retry_after(headers: object) -> Decimal:
     """Return the seconds the exchange asks us to wait, told as such or as a date."""
     get = getattr(headers, "get", None)

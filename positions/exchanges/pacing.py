@@ -146,6 +146,12 @@ class Pacer:
                 if self._memory.write(seen, tracks=tracks):
                     return
 
+    def window_of(self, counts: Mapping[str, int]) -> Decimal:
+        """Return the longest order window, seconds, that these counts fill; else the shortest."""
+        spaced = [limit for limit in self.limits if limit.is_spaced]
+        full = [item.window for item in spaced if counts.get(item.name, 0) >= item.allowed]
+        return Decimal(max(full, default=min((item.window for item in spaced), default=1)))
+
     def wait_until_open(self) -> None:
         """Wait while the exchange wants to be left alone; raise `RateLimited` if that is long."""
         while True:

@@ -54,3 +54,18 @@ def test_too_many_orders_of_one_key_hold_nobody_else_at_the_address(
     facts: dict[str, Any] = {"lead": Decimal(0), "latest": Decimal(1)}
     assert not one.pacer.take_order(**facts).is_reserved
     assert two.pacer.take_order(**facts).is_reserved
+
+
+def test_too_many_orders_without_a_time_to_wait_cost_the_window_that_is_full(
+    port: CcxtExchange, exchange: SandboxProcess
+) -> None:
+    exchange.control("POST", "balances", {"DOGE": {"free": "1000"}})
+    orders = [{"limit": 2, "interval_seconds": 1}, {"limit": 100, "interval_seconds": 10}]
+    exchange.control("POST", "limits", {"orders": orders})
+    port.pacer.limits = (Limit(allowed=2, window=1), Limit(allowed=100, window=10))
+    forget_orders(port.pacer)
+    with pytest.raises(RateLimited) as limited:  # noqa: PT012 - the third, unless the machine sleeps
+        for _ in range(20):
+            port.sell(sale(port), may_leave=lambda: True)
+    assert limited.value.retry_after == 1
+    assert port.pacer.take_order(lead=Decimal(0), latest=Decimal(60)).wait < 3
