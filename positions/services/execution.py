@@ -50,7 +50,6 @@ from positions.services.attempts import (
 )
 from positions.services.connections import open_exchange
 from positions.services.credentials import CredentialsUnreadable
-from positions.services.dispatch import AWAKE
 from positions.services.evidence import apply_outcome
 from positions.services.looks import recent_look
 from positions.services.snapshots import Clock
@@ -69,7 +68,7 @@ log = logging.getLogger(__name__)
 
 LEAD = Decimal("0.05")  # seconds between reserving a moment and the moment, to commit in
 LONGEST_TURN = Decimal(1)  # seconds; a later turn is reserved later
-HAND_OVER = 0.2  # seconds before its moment an order has the next one woken
+HAND_OVER = 0.2  # seconds before its moment, or three moments, an order has the next one woken
 LONG = Decimal(20)  # seconds; people are told what an order waits for if it takes longer
 LONGEST_PAUSE = 30.0  # seconds; what is waited for may be over sooner
 
@@ -118,23 +117,15 @@ def run_order(
             exchange.pacer.give_back(slot)
         hand_over(1)
         return None
-    if turn.left > HAND_OVER:
-        pause(turn.left - HAND_OVER)
-    hand_over(_successors(ahead))
+    begin = min(HAND_OVER, 3 / max(1, exchange.pacer.orders_within(Decimal(1))))
+    if turn.left > begin:
+        pause(turn.left - begin)
+    # If no moment was before its own, the pace waits for us: more of us are needed.
+    hand_over(2 if ahead == 0 else 1)
     turn.await_it(pause)
     send(order, attempt, turn=turn, exchange=exchange, clock=clock, pause=pause)
     finish_if_done(order.plan, now=clock())
     return None
-
-
-def _successors(ahead: int) -> int:
-    """Return how many orders to begin for one that goes, by how many moments were before its own.
-
-    If none was, the pace waits for us: more of us are needed. If many were, fewer are.
-    """
-    if ahead == 0:
-        return 2
-    return 1 if ahead <= AWAKE else 0
 
 
 def _claimed(order_pk: int, *, now: datetime) -> CloseOrder | None:

@@ -142,10 +142,14 @@ def overhead(desk: Desk, spec: Spec, keys: Keys) -> dict[str, Any]:
         list(dispatch.due_after(pk, orders=orders, now=timezone.now()))
         spent["hand over"] += time.perf_counter() - began
 
+    def pause(seconds: float) -> None:
+        time.sleep(seconds)
+        spent["pause"] = spent.get("pause", 0.0) + seconds
+
     whole = []
     for pk in pks[warm:]:
         began, before = time.perf_counter(), spent.get("request", 0.0) + spent.get("pause", 0.0)
-        execution.run_order(pk, clock=timezone.now, hand_over=hand_over)
+        execution.run_order(pk, clock=timezone.now, pause=pause, hand_over=hand_over)
         waited = spent.get("request", 0.0) + spent.get("pause", 0.0) - before
         whole.append(time.perf_counter() - began - waited)
     count, whole = len(whole), sorted(whole)
@@ -185,7 +189,6 @@ def _watched() -> dict[str, float]:
     watch(execution, "finish_if_done", "finish")
     watch(Pacer, "note_counts", "note counts")
     watch(ccxt_client.RedirectAdapter, "send", "request")
-    watch(execution.Turn, "await_it", "pause")
     return spent
 
 

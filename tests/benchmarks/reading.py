@@ -25,22 +25,25 @@ def resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-class Answers:
-    """How long the exchange's answers took, from the request to the last byte."""
+class Waiting:
+    """How long the exchange was waited for: its answers to the last byte, and turns in the pace."""
 
     def __init__(self) -> None:
-        """Watch every request of this process."""
+        """Start at nothing."""
         self.seconds = 0.0
-        ask = requests.Session.send
 
-        def timed(session: requests.Session, request: Any, **facts: Any) -> Any:
+    def watch(self, place: Any, name: str) -> None:
+        """Count the time in a method."""
+        step = getattr(place, name)
+
+        def timed(*args: Any, **facts: Any) -> Any:
             began = time.perf_counter()
             try:
-                return ask(session, request, **facts)
+                return step(*args, **facts)
             finally:
                 self.seconds += time.perf_counter() - began
 
-        requests.Session.send = timed  # type: ignore[method-assign]
+        setattr(place, name, timed)
 
 
 def measure() -> dict[str, Any]:
@@ -61,6 +64,7 @@ def measure() -> dict[str, Any]:
 
         from positions.exchanges import ccxt_adapter
         from positions.exchanges.market_cache import MarketCache
+        from positions.exchanges.pacing import Pacer
         from positions.services import snapshots
         from positions.services.accounts import NewAccount, connect_account
         from positions.services.actors import Actor
@@ -68,7 +72,9 @@ def measure() -> dict[str, Any]:
 
         person = Actor.service("bench")
         call_command("migrate", interactive=False, verbosity=0)
-        answers = Answers()
+        waiting = Waiting()
+        waiting.watch(requests.Session, "send")
+        waiting.watch(Pacer, "take_weight")
 
         def connected(slug: str, key: Any) -> Any:
             return connect_account(
@@ -79,11 +85,11 @@ def measure() -> dict[str, Any]:
             )
 
         def own_ms(account: Any) -> float:
-            began, answered = time.perf_counter(), answers.seconds
+            began, waited = time.perf_counter(), waiting.seconds
             taken = snapshots.take_snapshot(
                 account, trigger=person, clock=timezone.now, not_before=timezone.now()
             )
-            own = time.perf_counter() - began - (answers.seconds - answered)
+            own = time.perf_counter() - began - (waiting.seconds - waited)
             assert taken.positions.count() == HELD + 1, taken.failure
             return own * 1000
 
