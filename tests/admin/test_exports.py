@@ -166,7 +166,7 @@ def test_a_long_export_is_streamed_with_a_handful_of_queries(
                 data={"amount": Decimal("0.1")},
             )
     address = reverse("admin:positions_auditevent_export")
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         response = as_root.post(address)
         assert isinstance(response, StreamingHttpResponse)
         pieces = list(response.streaming_content)  # type: ignore[arg-type]

@@ -13,7 +13,8 @@ from positions.domain.orders import OrderState as S
 from positions.domain.plans import PlanState as P
 from positions.models import Attempt, AuditEvent, CloseOrder
 from positions.services import dispatch, execution, reconciliation, stops
-from positions.services.attempts import Turn, commit, may_leave
+from positions.services.attempts import commit, may_leave
+from positions.services.turns import Turn
 from tests.concurrency.queues import queued_behind
 from tests.exchange_process import wait_until
 from tests.journeys.oracle import assert_all_true
@@ -41,8 +42,9 @@ def sending(world: World, order: CloseOrder) -> tuple[CloseOrder, Attempt, Turn]
     assert claimed is not None
     ready = execution._checked(claimed, world.port, clock=world.clock)
     assert ready is not None
-    turn = execution._reserved(claimed, world.port, look_ends_at=ready[1])
-    assert turn is not None
+    slot, now_ms = execution._reserved(claimed, world.port, clock=world.clock)
+    assert slot.is_reserved
+    turn = Turn(slot=slot, signed_at_ms=now_ms, look_ends_at=ready[1])
     attempt = commit(claimed, quantity=ready[0], turn=turn, exchange=world.port, now=world.now)
     assert attempt is not None
     return claimed, attempt, turn
