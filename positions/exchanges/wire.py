@@ -19,8 +19,9 @@ class WatchedSession(requests.Session):
     """Keep the last request as it left, and the status of its answer."""
 
     def __init__(self) -> None:
-        """Start without a request."""
+        """Start without a request, and without the machine's proxies, certificates and netrc."""
         super().__init__()
+        self.trust_env = False  # as ccxt's own session
         self.forget()
 
     def forget(self) -> None:

@@ -103,3 +103,12 @@ def test_numbers_in_a_json_request_keep_their_digits() -> None:
 @pytest.mark.parametrize("body", [b"\xff\xfe", "{cut", "", None])
 def test_a_body_that_is_no_form_and_no_json_is_no_problem(body: Any) -> None:
     assert told(session(data=body), None, secrets=[])["status"] == 200
+
+
+def test_a_proxy_of_the_machine_never_sees_a_request(
+    port: CcxtExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert port.server_time_ms() > 0
