@@ -11,7 +11,7 @@ import sys
 from urllib.parse import urlsplit
 
 from celery import Celery
-from celery.signals import task_prerun, worker_init
+from celery.signals import task_prerun, worker_init, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dustadmin.settings")
 
@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 DISPATCH_SECONDS = 2.0
+RECONCILE_SECONDS = 60.0
 
 app = Celery("dustadmin")
 # For every thread: Celery keeps the current app per thread, and pages are served in many.
@@ -64,6 +65,11 @@ app.conf.update(
             "schedule": DISPATCH_SECONDS,
             "options": {"expires": 10},
         },
+        "reconcile": {
+            "task": "positions.tasks.reconcile",
+            "schedule": RECONCILE_SECONDS,
+            "options": {"expires": 30},
+        },
         "thin-snapshots": {
             "task": "positions.tasks.thin_snapshots",
             "schedule": 3600.0,
@@ -85,3 +91,9 @@ def _be_ready(**_: object) -> None:
     sys.setswitchinterval(0.001)
     # More than half a second that the first order need not wait for.
     importlib.import_module("positions.exchanges.ccxt_adapter")
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]  # celery ships no types
+def reconcile_at_start(**_: object) -> None:
+    """Let a worker that starts ask at once for what the one before it may have left."""
+    app.send_task("positions.tasks.reconcile", expires=30)

@@ -74,6 +74,13 @@ def look_up_order(order_pk: int) -> None:
 
 
 @shared_task  # type: ignore[untyped-decorator]  # celery ships no types
+def reconcile() -> None:
+    """Ask what became of every order that the exchange may have, due or not."""
+    reconciliation.ask_for_all(now=timezone.now())
+    wake(dispatching.due_orders(now=timezone.now()))
+
+
+@shared_task  # type: ignore[untyped-decorator]  # celery ships no types
 def take_snapshot(account_pk: int) -> None:
     """Read one account, and close the books of plans that waited for it."""
     account = ExchangeAccount.objects.get(pk=account_pk)

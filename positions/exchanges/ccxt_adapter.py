@@ -13,30 +13,26 @@ from typing import Any
 
 import redis
 
-from positions.domain.amounts import ZERO, canonical
+from positions.domain.absence import AbsenceRule
+from positions.domain.amounts import canonical
 from positions.domain.balances import Balance
 from positions.domain.markets import Market, Ticker
 from positions.domain.orders import Outcome
 from positions.domain.pacing import in_force
 from positions.exchanges.ccxt_answers import (
     amount_of,
+    as_asked,
     kept_market,
-    outcome_of,
     published_limits,
     ticker_of,
-    trade_of,
 )
-from positions.exchanges.ccxt_client import Absent, PacedClient, bare_client
+from positions.exchanges.ccxt_client import PacedClient, bare_client
+from positions.exchanges.ccxt_search import OrderSearch
 from positions.exchanges.connection import Connection
 from positions.exchanges.market_cache import MARKETS, Loaded
 from positions.exchanges.nonces import Nonces
 from positions.exchanges.pacing import Pacer
-from positions.exchanges.port import (
-    AnswerUnknown,
-    KeyRights,
-    RequestRefused,
-    SellRequest,
-)
+from positions.exchanges.port import KeyRights, RequestRefused, SellRequest
 from positions.exchanges.profiles import profile_of
 
 # A look may wait longer than a page: many accounts may stand in line at one address.
@@ -77,8 +73,14 @@ class CcxtExchange:
                 timeout=connection.timeout_ms / 1000,
             ),
         )
+        self._search = OrderSearch(self._client, self.profile)
         self._loaded: Loaded | None = None
         self._owner = ""
+
+    @property
+    def absence(self) -> AbsenceRule | None:
+        """Return when "not found" proves an order's absence here; None if nothing does."""
+        return self.profile.absence
 
     @property
     def requests(self) -> int:
@@ -120,7 +122,7 @@ class CcxtExchange:
         raw = self._client.ccxt
         markets = self._client.send("exchange_info", lambda: raw.load_markets(True))
         if not isinstance(markets, dict) or not markets:
-            raise self._nonsense("markets")
+            raise self._client.nonsense("markets")
         info = raw.parse_json(raw.last_http_response or "")
         limits = info.get("rateLimits", []) if isinstance(info, dict) else []
         raw.last_http_response = None  # megabytes that nobody needs again
@@ -148,7 +150,7 @@ class CcxtExchange:
         raw = self._client.ccxt
         answer = self._client.send_signed("account", raw.fetch_balance)
         if not isinstance(answer, dict) or not self._answered_balances(answer.get("info")):
-            raise self._nonsense("balances")
+            raise self._client.nonsense("balances")
         if field := self.profile.owner_field:
             self._owner = str(answer["info"].get(field) or "")
         found = []
@@ -184,15 +186,15 @@ class CcxtExchange:
                 raise
             return self.tickers()
         if not isinstance(answer, dict) or not answer:
-            raise self._nonsense("prices")
+            raise self._client.nonsense("prices")
         return {symbol: ticker_of(symbol, item) for symbol, item in answer.items()}
 
     def open_order_assets(self) -> frozenset[str]:
         """Return the base assets on which any order is open, ours or anybody's."""
         self.markets()
         answer = self._client.send_signed("open_orders", self._client.ccxt.fetch_open_orders)
-        if not isinstance(answer, list) or not self._answered_a_list():
-            raise self._nonsense("open orders")
+        if not isinstance(answer, list) or self._client.answered_rows() is None:
+            raise self._client.nonsense("open orders")
         return frozenset(str(item["symbol"]).split("/")[0] for item in answer)
 
     @property
@@ -222,7 +224,7 @@ class CcxtExchange:
         self.markets()
         answer = self._client.send_signed("key_rights", getattr(self._client.ccxt, method))
         if not isinstance(answer, dict) or "enableWithdrawals" not in answer:
-            raise self._nonsense("key's rights")
+            raise self._client.nonsense("key's rights")
         return KeyRights(
             may_read=bool(answer.get("enableReading")),
             may_trade=bool(answer.get("enableSpotAndMarginTrading")),
@@ -253,72 +255,22 @@ class CcxtExchange:
             may_leave=may_leave,
             has_slot=True,
         )
-        outcome = self._checked(answer, request.client_order_id, request.symbol)
+        outcome = self._search.checked(answer, request)
+        if not as_asked(answer, request):
+            raise self._client.about_another_order()
         if self.profile.answer_carries_fills and not outcome.trades_are_complete:
-            raise self._nonsense("fills")
+            raise self._client.nonsense("fills")
         return outcome
 
-    def find_order(self, *, client_order_id: str, symbol: str) -> Outcome | None:
-        """Return the order with its trades, or None if the exchange says there is none."""
+    def find_order(self, requests: Sequence[SellRequest]) -> Outcome | None:
+        """Return the order that one of these requests placed, with its trades; None: not found."""
         self.markets()
-        raw = self._client.ccxt
-        try:
-            answer = self._client.send_signed(
-                "query_order",
-                lambda: raw.fetch_order(None, symbol, {"clientOrderId": client_order_id}),
-            )
-        except Absent:
-            return None
-        found = self._checked(answer, client_order_id, symbol)
-        return found if found.trades_are_complete else self._with_trades(found, symbol)
+        return self._search.by_id(requests)
 
-    def _with_trades(self, outcome: Outcome, symbol: str) -> Outcome:
-        """Return the outcome with all its trades; raise `AnswerUnknown` while some are missing."""
-        params = {"orderId": outcome.exchange_order_id}
-        answer = self._client.send_signed(
-            "my_trades",
-            lambda: self._client.ccxt.fetch_my_trades(symbol, None, None, params),
-        )
-        if not isinstance(answer, list) or not self._answered_a_list():
-            raise self._nonsense("trades")
-        trades = [
-            trade_of(item) for item in answer if str(item.get("order")) == outcome.exchange_order_id
-        ]
-        complete = Outcome(
-            state=outcome.state,
-            exchange_order_id=outcome.exchange_order_id,
-            filled_quantity=outcome.filled_quantity,
-            # The exchange's own sum, as it credits it; not every exchange tells it.
-            notional=outcome.notional
-            or sum((trade.price * trade.quantity for trade in trades), ZERO),
-            trades=trades,
-            placed_at_ms=outcome.placed_at_ms,
-        )
-        if not complete.trades_are_complete:
-            raise AnswerUnknown(f"{self._client.name} has not listed all trades of the order yet.")
-        return complete
-
-    def _checked(self, answer: Any, client_order_id: str, symbol: str) -> Outcome:
-        """Return what an answer says about our order; raise `AnswerUnknown` if it says nothing."""
-        outcome = outcome_of(answer)
-        field = self.profile.filled_field
-        if outcome is None or (field and not (answer.get("info") or {}).get(field)):
-            raise self._nonsense("order")
-        if answer.get("clientOrderId") != client_order_id or answer.get("symbol") != symbol:
-            raise AnswerUnknown(
-                f"{self._client.name} answered about another order.", answer=self.last_answer
-            )
-        return outcome
-
-    def _answered_a_list(self) -> bool:
-        """Tell whether the last answer was a JSON list: cut JSON reads as an empty one."""
-        raw = self._client.ccxt
-        return isinstance(raw.parse_json(str(raw.last_http_response or "")), list)
-
-    def _nonsense(self, what: str) -> AnswerUnknown:
-        return AnswerUnknown(
-            f"{self._client.name} answered without a usable {what} part.", answer=self.last_answer
-        )
+    def find_in_history(self, requests: Sequence[SellRequest]) -> Outcome | None:
+        """Return the same from the list of all orders since the first request was signed."""
+        self.markets()
+        return self._search.in_history(requests)
 
 
 _CLIENTS = threading.local()

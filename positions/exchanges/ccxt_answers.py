@@ -9,6 +9,7 @@ from positions.domain.amounts import ZERO, exact
 from positions.domain.markets import Market, Ticker, TradingRule
 from positions.domain.orders import OrderState, Outcome, Trade
 from positions.domain.pacing import Kind, Limit
+from positions.exchanges.port import SellRequest
 
 _STATES = {
     "open": OrderState.ACCEPTED,
@@ -117,6 +118,14 @@ def outcome_of(answer: Any) -> Outcome | None:
         notional=notional,
         trades=[trade_of(item, placed_at_ms=placed_at_ms) for item in answer.get("trades") or []],
         placed_at_ms=placed_at_ms,
+    )
+
+
+def as_asked(answer: Mapping[str, Any], request: SellRequest) -> bool:
+    """Tell whether an order is the market sell of exactly this quantity that was asked for."""
+    quantity = answer.get("amount")
+    return (answer.get("side"), answer.get("type")) == ("sell", "market") and (
+        quantity is not None and amount_of(quantity) == request.quantity
     )
 
 

@@ -22,6 +22,7 @@ from positions.exchanges.nonces import Nonces
 from positions.exchanges.outcomes import meaning, retry_after_told, scrubbed
 from positions.exchanges.pacing import Pacer
 from positions.exchanges.port import (
+    AnswerUnknown,
     BadConfiguration,
     ClockRefused,
     ExchangeError,
@@ -144,6 +145,21 @@ class PacedClient:
             yield
         finally:
             self._is_paid = False
+
+    def answered_rows(self) -> int | None:
+        """Return the length of the JSON list that came last; None if none came (cut JSON)."""
+        rows = self.ccxt.parse_json(str(self.ccxt.last_http_response or ""))
+        return len(rows) if isinstance(rows, list) else None
+
+    def nonsense(self, what: str) -> AnswerUnknown:
+        """Return the error for an answer that lacks what was asked for."""
+        return AnswerUnknown(
+            f"{self.name} answered without a usable {what} part.", answer=self.last_answer
+        )
+
+    def about_another_order(self) -> AnswerUnknown:
+        """Return the error for an answer that is not about our order."""
+        return AnswerUnknown(f"{self.name} answered about another order.", answer=self.last_answer)
 
     def send(
         self,

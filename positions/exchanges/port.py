@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
+from positions.domain.absence import AbsenceRule
 from positions.domain.balances import Balance
 from positions.domain.markets import Market, Ticker
 from positions.domain.orders import Outcome
@@ -161,6 +162,10 @@ class ExchangePort(Protocol):
         """Return how long the exchange may accept a request after it was signed."""
 
     @property
+    def absence(self) -> AbsenceRule | None:
+        """Return when "not found" proves an order's absence here; None if nothing does."""
+
+    @property
     def pacer(self) -> Pace:
         """Return the limiter that all workers share."""
 
@@ -217,5 +222,12 @@ class ExchangePort(Protocol):
         `may_leave` is asked right before the request leaves; `NoLeave` is raised if it says no.
         """
 
-    def find_order(self, *, client_order_id: str, symbol: str) -> Outcome | None:
-        """Return the order with its trades, or None if the exchange says there is none."""
+    def find_order(self, requests: Sequence[SellRequest]) -> Outcome | None:
+        """Return the order that one of these requests placed, with its trades; None: not found.
+
+        All carry the same client id. Only an order that is as it was asked for and not older than
+        its request counts; an older one with the same id is as good as none.
+        """
+
+    def find_in_history(self, requests: Sequence[SellRequest]) -> Outcome | None:
+        """Return the same from the list of all orders since the first request was signed."""

@@ -9,6 +9,7 @@ import logging
 import time
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import close_old_connections, transaction
 
@@ -156,6 +157,7 @@ def back_to_planned(
     due_at: datetime,
     now: datetime,
     actor: Actor = WORKER,
+    data: dict[str, Any] | None = None,
 ) -> None:
     """Return an order that was certainly not placed to its plan; must run in a transaction.
 
@@ -170,6 +172,7 @@ def back_to_planned(
         summary=summary,
         actor=actor,
         now=now,
+        data=data,
         message="",
         unknown_since=None,
         waits_for_person=False,
@@ -191,6 +194,16 @@ def back_to_planned(
         )
 
 
+def request_of(order: CloseOrder, attempt: Attempt) -> SellRequest:
+    """Return what an attempt asks the exchange for."""
+    return SellRequest(
+        symbol=order.symbol,
+        quantity=attempt.quantity,
+        client_order_id=order.client_order_id,
+        signed_at_ms=attempt.signed_at_ms,
+    )
+
+
 def send(
     order: CloseOrder,
     attempt: Attempt,
@@ -203,12 +216,7 @@ def send(
     """Send the request, if it may leave at that very moment, and record what became of it."""
     if in_transaction():
         raise RuntimeError("Nothing is sent to an exchange inside a transaction.")
-    request = SellRequest(
-        symbol=order.symbol,
-        quantity=attempt.quantity,
-        client_order_id=order.client_order_id,
-        signed_at_ms=attempt.signed_at_ms,
-    )
+    request = request_of(order, attempt)
     first, is_missed = turn, False
 
     def ask() -> bool:

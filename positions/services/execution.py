@@ -45,6 +45,7 @@ from positions.services.attempts import (
     WORKER,
     commit,
     release,
+    request_of,
     send,
     sent_within,
 )
@@ -191,7 +192,7 @@ def _denied(order: CloseOrder, reason: Reason, message: str, *, now: datetime) -
 
 def _was_placed(order: CloseOrder, exchange: ExchangePort, *, clock: Clock) -> bool:
     """Look an order up before it is sent again; record it if the exchange has it after all."""
-    found = exchange.find_order(client_order_id=order.client_order_id, symbol=order.symbol)
+    found = exchange.find_order([request_of(order, attempt) for attempt in order.attempts.all()])
     if found is None:
         return False
     now = clock()

@@ -1,8 +1,12 @@
 """Find out what became of orders whose end is not known: ask, prove, never resend on a guess.
 
-"Not found" proves absence only when the request's validity has passed on the exchange's own clock,
-with a margin, and two look-ups some seconds apart find nothing. What can't be proved stays UNKNOWN
-and waits for a person. Running it twice at once is safe: each look-up takes a claim.
+"Not found" proves absence only by the exchange's rule (`domain/absence.py`, its facts in
+`exchanges/profiles/absence.py`): the request's validity is over on the exchange's own clock, which
+is read before each look-up, and two look-ups some time apart find the order neither by its id nor
+in the list of all orders. What can't be proved stays UNKNOWN and waits for a person.
+
+It runs when a worker starts, soon after every unknown, and periodically. Running it twice at once
+is safe: each look-up takes a claim.
 """
 
 import uuid
@@ -11,11 +15,12 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
+from positions.domain.absence import AbsenceRule
 from positions.domain.orders import IN_FLIGHT, OrderState
 from positions.exchanges.port import ExchangeError
-from positions.models import AnswerClass, Attempt, CleanupPlan, CloseOrder
+from positions.models import AnswerClass, CleanupPlan, CloseOrder
 from positions.services.actors import Actor
-from positions.services.attempts import CLAIM, back_to_planned, become_unknown
+from positions.services.attempts import CLAIM, back_to_planned, become_unknown, request_of
 from positions.services.connections import open_exchange
 from positions.services.credentials import CredentialsUnreadable
 from positions.services.evidence import apply_outcome, next_pause
@@ -24,14 +29,22 @@ from positions.services.stops import finish_if_done
 from positions.services.transitions import LostClaim, claimed_by, note_order
 
 RECONCILER = Actor.service("reconciliation")
-# After the signature's validity: clocks inside an exchange may differ a little.
-MARGIN_MS = 1_000
-# Between the two look-ups that prove an absence.
-APART = timedelta(seconds=2)
 # After this long beyond its validity, a person is asked to look.
 PATIENCE = timedelta(seconds=60)
 KEEP_ASKING = timedelta(seconds=60)
 JUST_AFTER = timedelta(milliseconds=100)
+LONGEST_PAUSE = timedelta(seconds=10)
+
+
+def ask_for_all(*, now: datetime) -> int:
+    """Make every order that the exchange may have due now, and return how many there are.
+
+    Whatever an earlier worker left is not only asked for when it would be due next. One that
+    somebody holds is his; it is due again when his lease ends.
+    """
+    return CloseOrder.objects.filter(
+        Q(claimed_until=None) | Q(claimed_until__lt=now), status__in=IN_FLIGHT
+    ).update(due_at=now)
 
 
 def look_up_order(order_pk: int, *, clock: Clock) -> None:
@@ -84,53 +97,93 @@ def _recover(order: CloseOrder, *, now: datetime) -> None:
 
 
 def _ask(order: CloseOrder, *, clock: Clock) -> None:
+    attempts = list(order.attempts.order_by("number"))
+    requests = [request_of(order, attempt) for attempt in attempts]
+    valid_until_ms = max(attempt.valid_until_ms for attempt in attempts)
+    asked_at = clock()
     try:
         exchange = open_exchange(order.account, order.plan.policy.as_domain())
-        # The clock first: a look-up that starts after the validity ended can prove something.
-        exchange_ms = exchange.server_time_ms() if order.state is OrderState.UNKNOWN else 0
-        found = exchange.find_order(client_order_id=order.client_order_id, symbol=order.symbol)
+        rule = exchange.absence
+        # The clock first: what is asked after the validity ended can prove something.
+        exchange_ms = exchange.server_time_ms()
+        may_prove = rule is not None and rule.counts(
+            valid_until_ms=valid_until_ms, exchange_ms=exchange_ms
+        )
+        found = exchange.find_order(requests)
+        if found is None and (may_prove or order.state is not OrderState.UNKNOWN):
+            found = exchange.find_in_history(requests)
     except (ExchangeError, CredentialsUnreadable) as error:
         _not_answered(order, str(error), now=clock())
         return
     now = clock()
-    last = order.attempts.latest("number")
     if found is not None:
         with transaction.atomic():
             apply_outcome(order, found, actor=RECONCILER, now=now)
-        return
-    if order.state is not OrderState.UNKNOWN:
+    elif order.state is not OrderState.UNKNOWN:
         _not_answered(order, "The exchange does not list an order that it had accepted.", now=now)
-        return
-    _absent(order, last, exchange_ms=exchange_ms, now=now)
+    elif rule is None:
+        _not_answered(order, "Not found, which proves nothing at this exchange.", now=now)
+    elif not may_prove:
+        _too_early(
+            order, rule.counts_in(valid_until_ms=valid_until_ms, exchange_ms=exchange_ms), now=now
+        )
+    elif order.absent_since is None or asked_at - order.absent_since < rule.apart:
+        _once_more(order, rule, now=now)
+    else:
+        _absent(order, rule, valid_until_ms=valid_until_ms, exchange_ms=exchange_ms, now=now)
 
 
-def _absent(order: CloseOrder, attempt: Attempt, *, exchange_ms: int, now: datetime) -> None:
-    """Count one look-up that found nothing; plan the order again when absence is proved."""
-    over = exchange_ms > attempt.valid_until_ms + MARGIN_MS
-    first_absence = order.absent_since if over else None
+def _too_early(order: CloseOrder, counts_in: timedelta, *, now: datetime) -> None:
     with transaction.atomic():
-        if first_absence is not None and now - first_absence >= APART:
-            back_to_planned(
-                order,
-                f"{order.asset} was not placed: its validity is over and two look-ups "
-                f"{(now - first_absence).seconds} s apart found nothing",
-                due_at=now,
-                now=now,
-                actor=RECONCILER,
-            )
-            return
-        left = max(0, attempt.valid_until_ms + MARGIN_MS - exchange_ms)
-        wait = APART if over else max(APART, timedelta(milliseconds=left + 1))
         _note_look_up(
             order,
             "not found",
             message=f"Asked {order.lookups + 1} times: not found. That proves nothing while the "
-            "exchange may still accept it."
-            if not over
-            else f"Asked {order.lookups + 1} times: not found. Asking once more.",
-            due_at=now + min(wait, timedelta(seconds=10)),
+            "exchange may still accept it.",
+            due_at=now + min(counts_in, LONGEST_PAUSE),
             now=now,
-            absent_since=(first_absence or now) if over else None,
+        )
+
+
+def _once_more(order: CloseOrder, rule: AbsenceRule, *, now: datetime) -> None:
+    first = order.absent_since or now
+    with transaction.atomic():
+        _note_look_up(
+            order,
+            "not found",
+            message=f"Asked {order.lookups + 1} times: not found. Asking once more.",
+            due_at=first + rule.apart,
+            now=now,
+            absent_since=first,
+        )
+
+
+def _absent(
+    order: CloseOrder,
+    rule: AbsenceRule,
+    *,
+    valid_until_ms: int,
+    exchange_ms: int,
+    now: datetime,
+) -> None:
+    """Return the order to its plan: its absence is proved, and the history says by what."""
+    first = order.absent_since or now
+    with transaction.atomic():
+        back_to_planned(
+            order,
+            f"{order.asset} was not placed: its validity is over and two look-ups "
+            f"{(now - first).seconds} s apart found nothing",
+            due_at=now,
+            now=now,
+            actor=RECONCILER,
+            data={
+                "proof": rule.proof,
+                "valid_until_ms": valid_until_ms,
+                "exchange_ms": exchange_ms,
+                "absent_since": first,
+                "look_ups": [rule.look_up, rule.history],
+                "source": f"{rule.source}; {rule.read}",
+            },
         )
 
 

@@ -65,7 +65,7 @@ def test_no_error_shows_a_secret(
         port.sell(request, may_leave=lambda: True)
         exchange.fault(kind, method="GET", **spec)
         with pytest.raises(ExchangeError) as caught:
-            port.find_order(client_order_id=request.client_order_id, symbol=request.symbol)
+            port.find_order([request])
     assert_no_secret(everything_said(port, caught.value), keys)
     assert_no_secret(caplog.text, keys)
 

@@ -9,9 +9,9 @@ import pytest
 
 from positions.domain.orders import OrderState
 from positions.exchanges.ccxt_adapter import CcxtExchange
-from positions.exchanges.port import AnswerUnknown, ClockRefused, RequestRefused
+from positions.exchanges.port import ClockRefused, RequestRefused
 from tests.exchange_process import SandboxProcess
-from tests.exchanges.conftest import Open, sale
+from tests.exchanges.conftest import sale
 
 ORDER = ("POST", "/api/v3/order")
 
@@ -115,73 +115,6 @@ def test_a_sale_without_a_fill_is_no_success(port: CcxtExchange, exchange: Sandb
     outcome = port.sell(sale(port), may_leave=lambda: True)
     assert (outcome.state, outcome.filled_quantity) == (OrderState.EXPIRED, Decimal(0))
     assert outcome.average_price is None
-
-
-def test_an_order_is_found_by_its_own_id_with_all_its_trades(
-    port: CcxtExchange, exchange: SandboxProcess
-) -> None:
-    exchange.control("POST", "markets", {"DOGEUSDT": {"depth": {"level_quote": "0.3"}}})
-    request = sale(port)
-    sold = port.sell(request, may_leave=lambda: True)
-    found = port.find_order(client_order_id=request.client_order_id, symbol=request.symbol)
-    assert found is not None
-    assert found.exchange_order_id == sold.exchange_order_id
-    assert list(found.trades) == list(sold.trades)
-    assert (found.notional, found.state) == (sold.notional, sold.state)
-    assert found.placed_at_ms is not None
-
-
-def test_the_notional_is_the_exchanges_own_in_the_answer_and_in_the_look_up(
-    open_port: Open, exchange: SandboxProcess
-) -> None:
-    """Price times quantity may have more digits than the exchange books with."""
-    exchange.control("POST", "markets", {"PEPEUSDT": {"tick": "0.00000001", "step": "0.001"}})
-    prices = {"bid": "0.00712345", "ask": "0.00712347", "last": "0.00712346"}
-    exchange.control("POST", "prices", {"PEPEUSDT": prices})
-    port = open_port()
-    request = sale(port, "PEPE/USDT", "123.457")
-    sold = port.sell(request, may_leave=lambda: True)
-    found = port.find_order(client_order_id=request.client_order_id, symbol=request.symbol)
-    assert found is not None
-    booked = Decimal(exchange.ledger()["orders"][0]["filled_quote"])
-    assert (sold.notional, found.notional) == (booked, booked)
-
-
-def test_other_orders_trades_are_not_taken_for_ours(
-    port: CcxtExchange, exchange: SandboxProcess
-) -> None:
-    exchange.control("POST", "trade", {"symbol": "DOGEUSDT", "side": "SELL", "quantity": "2"})
-    request = sale(port, quantity="3")
-    port.sell(request, may_leave=lambda: True)
-    found = port.find_order(client_order_id=request.client_order_id, symbol=request.symbol)
-    assert found is not None
-    assert found.filled_quantity == Decimal(3)
-    assert len(found.trades) == 1
-
-
-def test_an_order_that_was_never_placed_is_not_found(port: CcxtExchange) -> None:
-    assert port.find_order(client_order_id="f" * 32, symbol="DOGE/USDT") is None
-
-
-@pytest.mark.parametrize("kind", ["garbage_before", "cut_json_after", "drop_after", "no_order_id"])
-def test_a_spoiled_look_up_proves_nothing(
-    port: CcxtExchange, exchange: SandboxProcess, kind: str
-) -> None:
-    request = sale(port)
-    port.sell(request, may_leave=lambda: True)
-    exchange.fault(kind, method="GET")
-    with pytest.raises(AnswerUnknown):
-        port.find_order(client_order_id=request.client_order_id, symbol=request.symbol)
-
-
-def test_trades_that_are_not_listed_yet_leave_the_order_unknown(
-    port: CcxtExchange, exchange: SandboxProcess
-) -> None:
-    request = sale(port)
-    port.sell(request, may_leave=lambda: True)
-    exchange.fault("garbage_before", method="GET", path="/api/v3/myTrades", body="[]")
-    with pytest.raises(AnswerUnknown):
-        port.find_order(client_order_id=request.client_order_id, symbol=request.symbol)
 
 
 def test_a_sale_signed_too_long_ago_is_refused_by_the_exchange_itself(

@@ -29,9 +29,8 @@ from positions.services import audit, dispatch, results
 from positions.services.actors import Actor
 from positions.services.resolutions import NotResolvable, resolve_order
 from tests.exchange_process import wait_until
+from tests.journeys.faults.stepped.steps import LOOK_UP, PEPE, only, order_answer
 from tests.journeys.oracle import assert_all_true
-from tests.journeys.test_faults import LOOK_UP, PEPE, only
-from tests.journeys.test_promises import order_answer
 from tests.trading import World, at_once, fresh, told
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,9 +14,9 @@ from positions.selectors.changes import changes_by_plan, sold_by_others
 from positions.services import results
 from positions.services.actors import Actor
 from positions.services.resolutions import resolve_order
+from tests.journeys.faults.stepped.steps import LOOK_UP, only
 from tests.journeys.oracle import assert_all_true
 from tests.journeys.test_closing_by_hand import approver, as_the_exchange_shows_it
-from tests.journeys.test_faults import LOOK_UP, only
 from tests.trading import World, connect, fresh, order_of, told
 
 __all__ = ["approver"]

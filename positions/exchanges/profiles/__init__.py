@@ -7,7 +7,9 @@ Sources: "ccxt 4.5.90" is that release's source code or its behaviour on the wir
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from positions.domain.absence import AbsenceRule
 from positions.domain.pacing import Kind, Limit
+from positions.exchanges.profiles import absence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,8 @@ class Profile:
     # Whether orders, their look-up by client id and the proof of their absence were verified on
     # the wire. Without that nothing is sent: a look-up that can't find would end in a second sale.
     orders_verified: bool = False
+    # When "not found" proves that an order is absent; None: nothing does, and a person decides.
+    absence: AbsenceRule | None = None
     # Request weight per call; calls not named cost 1.
     weights: Mapping[str, int] = field(default_factory=dict)
     weight_limit: Limit
@@ -67,6 +71,7 @@ class Profile:
 BINANCE = Profile(
     exchange="binance",
     orders_verified=True,
+    absence=absence.BINANCE,
     # Binance rest-api.md, "Weight" of each endpoint for all symbols; 2026-11.
     weights={
         "exchange_info": 20,
@@ -78,6 +83,7 @@ BINANCE = Profile(
         "order": 1,
         "query_order": 4,
         "my_trades": 20,
+        "all_orders": 20,
         "time": 1,
         "key_rights": 1,
     },
