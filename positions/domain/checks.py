@@ -43,9 +43,9 @@ def last_check(
 ) -> Ready | Denied:
     """Return the quantity that may be sold now, or why nothing may.
 
-    `planned` is the planned quantity, base; `threshold` the plan's dust threshold, USD. Holding
-    more than planned is fine as long as all of it is still dust; then only the planned part is
-    sold.
+    `planned` is the planned quantity, base; `threshold` the plan's dust threshold, USD. Less than
+    planned is sold as far as it goes; more than planned means that somebody buys the asset, in
+    parts perhaps, and that what looked like dust may be the first of them: nothing is sold.
     """
     if (chosen := _denied_by_choice(asset, policy)) is not None:
         return chosen
@@ -103,8 +103,12 @@ def _within_the_rule(
         return Denied(reason=Reason.NOT_HELD, message=f"{market.base} is no longer held.")
     if rule.step_size <= 0:
         return Denied(reason=Reason.NO_MARKET, message=f"{market.symbol} has no quantity step.")
-    most = min(planned, look.free, rule.max_quantity or planned)
-    quantity = floor_to_step(most, rule.step_size)
+    quantity = floor_to_step(min(look.free, rule.max_quantity or look.free), rule.step_size)
+    if quantity > planned:
+        return Denied(
+            reason=Reason.DRIFTED,
+            message=f"More {market.base} is held than when it was planned: somebody buys it.",
+        )
     if quantity < max(rule.min_quantity, rule.step_size):
         reason = Reason.LOCKED if look.total > look.free else Reason.BELOW_MIN_QUANTITY
         return Denied(

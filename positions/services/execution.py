@@ -163,6 +163,7 @@ def _checked(
         policy=policy,
         symbol=order.symbol,
         max_age=timedelta(seconds=freshest),
+        not_before=order.plan.snapshot.asked_at,
         clock=clock,
     )
     quantity: Decimal = order.quantity

@@ -83,17 +83,23 @@ def recent_look(
     policy: Policy,
     symbol: str,
     max_age: timedelta,
+    not_before: datetime,
     clock: Clock,
 ) -> AccountLook:
-    """Return a look at this market no older than `max_age`: another worker's, or one taken now."""
+    """Return a look at this market no older than `max_age`: another worker's, or one taken now.
+
+    Never one from before `not_before`, when the plan's own snapshot was asked for: it would say
+    what was held before another plan sold it.
+    """
     client = redis_client()
     key = f"dustadmin:look:{account.pk}:{account.key_fingerprint[:16]}"
     lock = client.lock(f"{key}:lock", timeout=_LOCK_SECONDS, blocking_timeout=_LOCK_SECONDS)
 
     def known() -> AccountLook | None:
         look = _unpacked(client.get(key))
-        serves = look is not None and look.serves(symbol, until=max_age, now=clock())
-        return look if serves else None
+        if look is None or look.asked_at < not_before:
+            return None
+        return look if look.serves(symbol, until=max_age, now=clock()) else None
 
     def taken() -> AccountLook:
         look = _taken(account, exchange, policy=policy, symbol=symbol, max_age=max_age, clock=clock)

@@ -147,8 +147,18 @@ def test_the_policys_order_limit_holds_at_its_edge(limit: str, reason: Reason | 
 # The quantity
 
 
-def test_more_held_than_planned_sells_only_the_planned_part() -> None:
-    assert checked(make_look(free="9"), planned="5") == Ready(quantity=Decimal(5))
+@pytest.mark.parametrize(
+    ("free", "reason"), [("5", None), ("5.0099", None), ("5.01", Reason.DRIFTED)]
+)
+def test_more_held_than_planned_means_that_somebody_buys_it(
+    free: str, reason: Reason | None
+) -> None:
+    assert reason_of(make_look(free=free), planned="5") is reason
+
+
+def test_more_free_than_one_order_may_hold_is_no_sign_of_a_buyer() -> None:
+    look = make_look(free="9", market=make_market(max_quantity="5"))
+    assert checked(look, planned="5") == Ready(quantity=Decimal(5))
 
 
 def test_less_free_than_planned_sells_only_what_is_free_in_whole_steps() -> None:
