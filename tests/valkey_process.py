@@ -55,6 +55,14 @@ class ValkeyProcess:
             self._process.wait(timeout=10)
             self._process = None
 
+    def crash(self) -> None:
+        """End it at once, and lose all that it knew."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        (Path(self._folder.name) / "valkey.rdb").unlink(missing_ok=True)
+
     def _answers(self) -> bool:
         if not self._socket.exists():
             return False

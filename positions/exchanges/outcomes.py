@@ -4,6 +4,7 @@ The default is unknown. Facts: 39 faults injected on the wire against ccxt 4.5.9
 """
 
 import re
+import ssl
 from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -74,14 +75,18 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def never_connected(error: BaseException) -> bool:
-    """Tell whether no connection was made, so that nothing can have been processed."""
+    """Tell whether no connection was made, so that nothing can have been processed.
+
+    A certificate is looked at before anything is sent; any other TLS error may come later.
+    """
     return any(
         isinstance(
             cause,
             NewConnectionError
             | NameResolutionError
             | ConnectTimeoutError
-            | requests.exceptions.ConnectTimeout,
+            | requests.exceptions.ConnectTimeout
+            | ssl.SSLCertVerificationError,
         )
         for cause in _causes(error)
     )

@@ -7,36 +7,96 @@ but what it claims to know must be exact, and nothing may have been sold that it
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
-from decimal import Decimal
+from collections.abc import Iterable, Mapping
+from decimal import Context, Decimal
 from typing import Any
 
+from django.apps import apps
+
 from positions.domain.orders import CLOSED, OrderState
-from positions.models import Attempt, CloseOrder, Fill
+from positions.models import Attempt, CleanupPlan, CloseOrder, ExchangeAccount, Fill
 from positions.services import audit
+from positions.services.connections import redis_client
 from tests.exchange_process import SandboxProcess
 from tests.sandbox.bookkeeping import assert_explained
 
 ZERO = Decimal(0)
 FORBIDDEN = ("price", "quoteOrderQty", "timeInForce", "stopPrice")
+AVERAGE = Context(prec=28)
+SIGNATURE = re.compile(r"signature=[0-9a-f]{16}", re.IGNORECASE)
 
 
-def assert_all_true(exchange: SandboxProcess) -> None:
-    """Fail unless database and ledger agree to the last digit and nothing was sold twice."""
+def assert_all_true(
+    exchange: SandboxProcess,
+    *,
+    account: ExchangeAccount | None = None,
+    api_key: str = "",
+    within_limits: bool = True,
+) -> None:
+    """Fail unless database and ledger agree to the last digit and nothing was sold twice.
+
+    With an account and its key only what concerns them is compared.
+    """
     ledger = exchange.ledger()
     assert_explained(ledger, _markets(exchange))
-    assert ledger["violations"] == []
-    ours = {order.client_order_id: order for order in CloseOrder.objects.all()}
+    if within_limits:
+        assert ledger["violations"] == []
+    orders = CloseOrder.objects.all()
+    if account is not None:
+        orders = orders.filter(account=account)
+        ledger = _part(ledger, api_key)
+    ours = {order.client_order_id: order for order in orders}
     _assert_only_planned_requests(ledger, ours)
     _assert_sold_once(ledger, ours)
     _assert_known_exactly(ledger, ours)
-    assert audit.verify_all() == []
+    for order in ours.values():
+        _assert_its_end_is_told(order)
+    breaks = audit.verify_all() if account is None else [*audit.verify(account)]
+    assert breaks == []
+
+
+def assert_books(plan: CleanupPlan, *, others: Mapping[str, Decimal] | None = None) -> None:
+    """Fail unless the closing snapshot explains every change but what others did, to the digit."""
+    assert plan.closing_snapshot is not None, f"{plan} has no closing snapshot"
+    found = {item["asset"]: Decimal(item["quantity"]) for item in plan.other_activity}
+    assert found == dict(others or {})
+
+
+def assert_no_secrets(secrets: Iterable[str], *, logs: str) -> None:
+    """Fail if a secret or a signature stands in the database, in Valkey or in a log."""
+    texts = [logs, *_stored(), *_shared()]
+    for text in texts:
+        assert not SIGNATURE.search(text), "a signature was written down"
+    for secret in secrets:
+        assert not any(secret in text for text in texts), "a secret was written down"
+
+
+def _stored() -> Iterable[str]:
+    for model in apps.get_app_config("positions").get_models():
+        for row in model.objects.values():
+            yield str(row)
+
+
+def _shared() -> Iterable[str]:
+    client = redis_client()
+    for key in client.scan_iter("dustadmin:*"):
+        yield f"{key!r} {client.get(key)!r}"
 
 
 def _markets(exchange: SandboxProcess) -> dict[str, tuple[str, str]]:
     _, _, body = exchange.request("GET", "/api/v3/exchangeInfo")
     listed = json.loads(body)["symbols"]
     return {item["symbol"]: (item["baseAsset"], item["quoteAsset"]) for item in listed}
+
+
+def _part(ledger: dict[str, Any], api_key: str) -> dict[str, Any]:
+    """Return what concerns one account: its orders, their fills, its requests."""
+    return {
+        name: [row for row in ledger[name] if row["api_key"] == api_key]
+        for name in ("requests", "orders", "fills")
+    }
 
 
 def _assert_only_planned_requests(ledger: dict[str, Any], ours: dict[str, CloseOrder]) -> None:
@@ -96,6 +156,8 @@ def _assert_known_exactly(ledger: dict[str, Any], ours: dict[str, CloseOrder]) -
         assert row.exchange_order_id == str(there["order_id"])
         assert row.filled_quantity == Decimal(there["filled_quantity"])
         assert row.notional == Decimal(there["filled_quote"])
+        if row.filled_quantity:
+            assert row.average_price == AVERAGE.divide(row.notional, row.filled_quantity)
         _assert_fills(row, fills[there["order_id"]])
 
 
@@ -117,3 +179,25 @@ def _assert_fills(row: CloseOrder, there: list[Any]) -> None:
     if len({fill["commission_asset"] for fill in there}) == 1:
         assert row.fee == sum((Decimal(fill["commission"]) for fill in there), ZERO)
         assert row.fee_currency == there[0]["commission_asset"]
+
+
+def _assert_its_end_is_told(row: CloseOrder) -> None:
+    """What is closed was closed on evidence that is kept; what is unknown says why."""
+    if row.state is OrderState.UNKNOWN:
+        assert row.message
+        assert row.unknown_since is not None
+        assert row.due_at is not None, f"{row} is unknown and nobody will ask for it"
+    if row.state not in CLOSED:
+        return
+    assert row.closed_at is not None
+    assert row.message
+    assert row.events.filter(data__status=row.status).exists(), f"{row} closed without an event"
+    if row.state is OrderState.DENIED:
+        assert row.reason
+        assert not row.exchange_order_id
+    elif row.state is OrderState.REJECTED and not row.exchange_order_id:
+        last = row.attempts.filter(sent_at__isnull=False).latest("number")
+        assert last.answer == "REJECTED"
+        assert last.answer_code
+    else:
+        assert row.exchange_order_id

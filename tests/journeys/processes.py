@@ -71,6 +71,12 @@ def _listed_by_ps() -> list[tuple[Process, str]]:
     return found
 
 
+def is_stopped(pid: int) -> bool:
+    """Tell whether SIGSTOP has stopped a process."""
+    listing = _listed_by_kernel() if Path("/proc/self/stat").exists() else _listed_by_ps()
+    return any(process.pid == pid and state.startswith("T") for process, state in listing)
+
+
 def descendants(pid: int) -> list[Process]:
     """Return the processes that a process started, and theirs."""
     everything = running()

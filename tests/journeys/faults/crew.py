@@ -1,0 +1,147 @@
+"""Real workers and schedulers, on one database and one Valkey, all ended with the crew."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from django.conf import settings as configured
+
+from tests.exchange_process import wait_until
+from tests.journeys.faults.points import Points
+from tests.journeys.processes import ROOT, clean_environment, database_url
+from tests.valkey_process import ValkeyProcess
+
+QUEUE = "dustadmin"
+SIGNATURE_WINDOW_MS = 2_000
+
+
+class CeleryProcess:
+    """One worker or scheduler, started as `manage.py up` does but for its marked points."""
+
+    def __init__(self, *arguments: str, log: Path, environment: dict[str, str]) -> None:
+        self._log = log
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.journeys.faults.launcher", *arguments],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=clean_environment(**environment),
+            )
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self.process.pid
+
+    @property
+    def said(self) -> str:
+        """Return what it wrote."""
+        return self._log.read_text()
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether it has not ended."""
+        return self.process.poll() is None
+
+    def wait_until_ready(self) -> Self:
+        """Return once it listens."""
+
+        def ready() -> bool:
+            assert self.is_alive, self.said
+            return " ready." in self.said or "beat: Starting" in self.said
+
+        wait_until(ready, seconds=60, what="a worker to listen")
+        return self
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """Stop it where it is."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let it go on after SIGSTOP."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        """End it in order, or at once if it takes long."""
+        if self.is_alive:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self.process.wait()
+
+
+class Crew:
+    """Start workers and schedulers, and know them all."""
+
+    def __init__(self, *, valkey: ValkeyProcess, points: Points, folder: Path) -> None:
+        self.points = points
+        self._folder = folder
+        self._environment = {
+            "DUSTADMIN_STATE_DIR": str(folder),
+            "DUSTADMIN_CREDENTIAL_KEYS": ",".join(configured.CREDENTIAL_KEYS),
+            "DUSTADMIN_SNAPSHOT_INTERVAL": "0",
+            "DUSTADMIN_SIGNATURE_WINDOW_MS": str(SIGNATURE_WINDOW_MS),
+            "DATABASE_URL": database_url(),
+            "REDIS_URL": valkey.url,
+            "FAULTS_FOLDER": str(points.folder),
+        }
+        self._processes: list[CeleryProcess] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            if process.is_alive:
+                process.wake()
+                process.process.terminate()
+        for process in self._processes:
+            process.close()
+
+    def __iter__(self) -> Iterator[CeleryProcess]:
+        return iter(self._processes)
+
+    @property
+    def logs(self) -> str:
+        """Return what all of them wrote."""
+        return "\n".join(process.said for process in self._processes)
+
+    def worker(self, *, threads: int = 8) -> CeleryProcess:
+        """Start a worker; it takes a few seconds until it listens."""
+        name = f"w{len(self._processes)}"
+        return self._started(
+            name,
+            *("worker", "-P", "threads", "-c", str(threads), "-Q", QUEUE, "-l", "INFO"),
+            *("--without-gossip", "--without-mingle", "-n", f"{name}@test"),
+        )
+
+    def scheduler(self) -> CeleryProcess:
+        """Start a scheduler."""
+        file = self._folder / "celerybeat-schedule"
+        return self._started("beat", "beat", "-s", str(file), "--pidfile=", "-l", "INFO")
+
+    def with_pid(self, pid: int) -> CeleryProcess:
+        """Return the process of this id."""
+        (found,) = [process for process in self._processes if process.pid == pid]
+        return found
+
+    def _started(self, name: str, *arguments: str) -> CeleryProcess:
+        log = self._folder / f"{len(self._processes)}-{name}.log"
+        made = CeleryProcess(*arguments, log=log, environment=self._environment)
+        self._processes.append(made)
+        return made
