@@ -86,7 +86,10 @@ def take_snapshot(account_pk: int) -> None:
     account = ExchangeAccount.objects.get(pk=account_pk)
     try:
         snapshot = snapshots.take_snapshot(
-            account, trigger=Actor.service("scheduler"), clock=timezone.now
+            account,
+            trigger=Actor.service("scheduler"),
+            clock=timezone.now,
+            not_before=dispatching.books_open_since(account),
         )
     except snapshots.AccountDisabled:
         return  # after the wake-up was sent

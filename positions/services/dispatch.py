@@ -112,7 +112,7 @@ def _snapshot_is_due(account: ExchangeAccount, *, now: datetime) -> bool:
     if account.snapshot_due_at is not None and account.snapshot_due_at <= now:
         return True
     newest = account.snapshots.first()
-    open_since = _books_open_since(account)
+    open_since = books_open_since(account)
     if open_since is not None and (
         newest is None or newest.taken_at < open_since or now - newest.taken_at >= CLOSE_BOOKS_AGAIN
     ):
@@ -125,7 +125,7 @@ def _snapshot_is_due(account: ExchangeAccount, *, now: datetime) -> bool:
     return newest is None or now - newest.taken_at >= timedelta(seconds=interval)
 
 
-def _books_open_since(account: ExchangeAccount) -> datetime | None:
+def books_open_since(account: ExchangeAccount) -> datetime | None:
     """Return when the last order of a plan changed that has ended without a closing snapshot."""
     ended = account.plans.filter(
         status__in=ENDED, started_at__isnull=False, closing_snapshot=None

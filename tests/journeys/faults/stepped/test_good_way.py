@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from positions import tasks
 from positions.domain.orders import OrderState as S
 from positions.domain.plans import PlanState as P
 from positions.services import dispatch, results, stops
@@ -41,6 +42,15 @@ def test_the_closing_snapshot_explains_every_change(world: World) -> None:
     results.attach_closing_snapshots(closing, now=world.now)
     plan = fresh(plan)
     assert plan.closing_snapshot == closing
+    assert plan.other_activity == []
+
+
+def test_a_snapshot_from_before_the_last_sale_closes_no_books(world: World) -> None:
+    """It is only seconds old, so anybody else would be content with it."""
+    plan = world.work(world.start(PEPE))
+    tasks.take_snapshot(world.account.pk)
+    plan = fresh(plan)
+    assert plan.closing_snapshot not in (None, plan.snapshot)
     assert plan.other_activity == []
 
 
