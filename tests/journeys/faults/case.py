@@ -14,14 +14,13 @@ from positions.models import CleanupPlan, CloseOrder, ExchangeAccount
 from positions.services import dispatch, drafts, snapshots, starts
 from tests.journeys import oracle
 from tests.journeys.faults.points import Action, Mark, Point
-from tests.journeys.processes import eventually
+from tests.journeys.faults.waiting import wait_for
 from tests.trading import TEST, fresh, told
 
 if TYPE_CHECKING:
     from tests.journeys.faults.house import House
 
 HELD = Decimal(5)  # of each asset, at 0.1 USDT: worth $0.50
-SETTLED_WITHIN = 60.0  # seconds
 
 
 @dataclass
@@ -162,12 +161,12 @@ class Case:
         plan = fresh(self.plan)
         return plan.is_ended and plan.closing_snapshot_id is not None
 
-    def settled(self, *, seconds: float = SETTLED_WITHIN) -> Case:
+    def settled(self) -> Case:
         """Wait until every order is closed and the closing snapshot is there."""
         try:
-            eventually(self.is_settled, seconds=seconds)
-        except AssertionError:
-            raise AssertionError(self.told) from None
+            wait_for(self.is_settled, what="the end of the plan")
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.told}") from None
         self.plan = fresh(self.plan)
         return self
 

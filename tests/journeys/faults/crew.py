@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,8 +13,8 @@ from typing import Self
 
 from django.conf import settings as configured
 
-from tests.exchange_process import wait_until
 from tests.journeys.faults.points import Points
+from tests.journeys.faults.waiting import wait_for
 from tests.journeys.processes import ROOT, clean_environment, database_url
 from tests.valkey_process import ValkeyProcess
 
@@ -58,8 +59,15 @@ class CeleryProcess:
             assert self.is_alive, self.said
             return " ready." in self.said or "beat: Starting" in self.said
 
-        wait_until(ready, seconds=60, what="a worker to listen")
+        wait_for(ready, what="a worker to listen")
         return self
+
+    def has_done(self, task: str) -> bool:
+        """Tell whether every wake-up of this task that it received has ended."""
+        said = self.said
+        received = set(re.findall(rf"{task}\[([\w-]+)\] received", said))
+        ended = set(re.findall(r"\[([\w-]+)\] (?:succeeded|raised)", said))
+        return received <= ended | set(re.findall(r"Discarding revoked task: .*\[([\w-]+)\]", said))
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -120,6 +128,10 @@ class Crew:
     def logs(self) -> str:
         """Return what all of them wrote."""
         return "\n".join(process.said for process in self._processes)
+
+    def is_quiet(self) -> bool:
+        """Tell whether no living worker has an order in hand."""
+        return all(item.has_done("run_order") for item in self._processes if item.is_alive)
 
     def worker(self, *, threads: int = 8) -> CeleryProcess:
         """Start a worker; it takes a few seconds until it listens."""

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tests.exchange_process import wait_until
+from tests.journeys.faults.waiting import wait_for
 
-LONGEST_HOLD = 60.0  # seconds
 AUTHORITY = "authority.pem"  # beside the instructions: whose certificates workers trust
 
 
@@ -52,10 +51,9 @@ class Mark:
         """Tell whether a worker got there."""
         return self.file("reached").exists()
 
-    def reached(self, *, seconds: float = 60) -> int:
+    def reached(self) -> int:
         """Wait for a worker to get there and return its process id."""
-        what = f"a worker at {self.point} of {self.asset}"
-        wait_until(lambda: self.is_reached, seconds=seconds, what=what)
+        wait_for(lambda: self.is_reached, what=f"a worker at {self.point} of {self.asset}")
         return int(self.file("reached").read_text())
 
     def go_on(self) -> None:
@@ -112,4 +110,4 @@ class Points:
     def wait(self, asset: str, point: Point) -> None:
         """Wait where the worker is held."""
         released = Mark(folder=self.folder, asset=asset, point=point).file("released")
-        wait_until(released.exists, seconds=LONGEST_HOLD, what=f"leave to go on with {asset}")
+        wait_for(released.exists, what=f"leave to go on with {asset}")

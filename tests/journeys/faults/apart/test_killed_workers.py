@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from positions.domain.orders import OrderState as S
-from tests.exchange_process import wait_until
 from tests.journeys.faults.case import HELD, Case
 from tests.journeys.faults.house import House
 from tests.journeys.faults.points import Action, Point
+from tests.journeys.faults.waiting import wait_for
 from tests.journeys.processes import is_stopped
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -76,7 +76,7 @@ def test_a_request_that_outlives_its_worker_arrives_too_late_to_be_accepted(
     case.settled()
     assert case.state is S.FILLED, case.told
     assert case.answers() == ["UNKNOWN", "ACCEPTED"]
-    wait_until(lambda: len(case.sent()) == 2, what="the late request")
+    wait_for(lambda: len(case.sent()) == 2, what="the late request")
     assert sorted(request["code"] or 0 for request in case.sent()) == [-1021, 0]
     assert len(case.placed()) == 1
     case.is_true()
@@ -95,13 +95,18 @@ def stopped(house: House, killed: dict[Point, Case]) -> dict[Point, Case]:
         mark = case.arm(point, Action.STOP)
         case.start()
         worker = house.crew.with_pid(mark.reached())
-        wait_until(lambda pid=worker.pid: is_stopped(pid), what="the worker to stop")
+        wait_for(lambda pid=worker.pid: is_stopped(pid), what="the worker to stop")
         asleep.append(worker)
         house.leases_end(*made.values())
     for case in made.values():
         case.settled()
     for worker in asleep:
         worker.wake()
+    for worker in asleep:
+        wait_for(
+            lambda worker=worker: worker.has_done("run_order"),
+            what="the worker to end what it had begun",
+        )
     return made
 
 
@@ -111,11 +116,9 @@ def test_a_worker_that_wakes_up_after_another_took_over_changes_nothing(
 ) -> None:
     case = stopped[point]
     answers, requests = STOPPED[point]
-    wait_until(lambda: len(case.sent()) == requests, what="the late request")
+    assert len(case.sent()) == requests
     first = case.order.attempts.order_by("number")[0]
-    if first.sent_at is not None:
-        late = case.order.attempts.filter(pk=first.pk, answer_code="LATE")
-        wait_until(late.exists, seconds=30, what="the late answer to be kept")
+    assert first.answer_code == ("LATE" if first.sent_at else "NOT_SENT")
     assert case.state is S.FILLED, case.told
     assert case.answers() == answers
     assert len(case.placed()) == 1
@@ -133,10 +136,10 @@ def test_a_worker_that_starts_asks_at_once_for_what_the_one_before_it_left(house
     case.fault("drop_after")
     worker = house.crew.worker().wait_until_ready()
     case.start()
-    wait_until(lambda: case.state is S.UNKNOWN, seconds=60, what="an unknown order")
+    wait_for(lambda: case.state is S.UNKNOWN, what="an unknown order")
     worker.close()
     case.order.plan.orders.update(due_at=None)
     house.crew.worker()
-    wait_until(lambda: case.state is S.FILLED, seconds=60, what="the order to be found")
+    wait_for(lambda: case.state is S.FILLED, what="the order to be found")
     assert len(case.sent()) == 1
     case.is_true(books=False)

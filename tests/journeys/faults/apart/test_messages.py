@@ -8,11 +8,10 @@ from django.utils import timezone
 
 from positions.domain.orders import OrderState as S
 from positions.services import dispatch
-from tests.exchange_process import wait_until
 from tests.journeys.faults.crew import QUEUE, CeleryProcess
 from tests.journeys.faults.house import House
-from tests.journeys.faults.launcher import VISIBILITY_SECONDS
 from tests.journeys.faults.points import Action, Point
+from tests.journeys.faults.waiting import wait_for
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
 
@@ -40,21 +39,20 @@ def test_a_wake_up_that_is_held_back_until_somebody_else_got_it_sends_nothing_mo
     case.start()
     claimed.reached()
     with redis.Redis.from_url(house.valkey.url) as queue:
-        wait_until(lambda: queue.llen(QUEUE) == 0, what="the second wake-up to be in its hands")
+        wait_for(lambda: queue.llen(QUEUE) == 0, what="the second wake-up to be in its hands")
         assert queue.hlen("unacked") == 1
     single.stop()
     assert case.plan.orders.get(asset=second).state is S.PLANNED
     request.getfixturevalue("scheduler")  # and two workers
-    wait_until(
+    wait_for(
         lambda: case.plan.orders.get(asset=second).state is S.FILLED,
-        seconds=VISIBILITY_SECONDS + 60,
         what="the second order to be sent by another worker",
     )
     house.leases_end(case)
     case.settled()
     single.wake()
     claimed.go_on()
-    wait_until(lambda: single.said.count(" succeeded in ") >= 3, seconds=30, what="its wake-ups")
+    wait_for(lambda: single.said.count(" succeeded in ") >= 3, what="its wake-ups")
     assert {order.state for order in case.orders} == {S.FILLED}, case.told
     assert len(case.sent()) == 2
     single.close()
@@ -70,7 +68,7 @@ def test_a_wake_up_that_is_delivered_often_sends_one_request(
     house.wake("run_order", case.order.pk, times=12)
     case.settled()
     assert case.state is S.FILLED, case.told
-    wait_until(lambda: times(house, "run_order[") >= before + 13, seconds=30, what="deliveries")
+    wait_for(lambda: times(house, "run_order[") >= before + 13, what="deliveries")
     assert len(case.sent()) == 1
     case.is_true()
 
@@ -87,7 +85,7 @@ def test_wake_ups_out_of_order_do_no_harm(house: House, scheduler: CeleryProcess
     done = times(house, " succeeded in ")
     house.wake("look_up_order", case.order.pk, times=2)
     house.wake("run_order", case.order.pk, times=2)
-    wait_until(lambda: times(house, " succeeded in ") >= done + 4, seconds=30, what="all four")
+    wait_for(lambda: times(house, " succeeded in ") >= done + 4, what="all four")
     assert case.state is S.SUBMITTING
     left.go_on()
     case.settled()
@@ -95,7 +93,7 @@ def test_wake_ups_out_of_order_do_no_harm(house: House, scheduler: CeleryProcess
     house.wake("run_order", case.order.pk)
     house.wake("look_up_order", case.order.pk)
     house.wake("run_order", 10**9)  # a row that is not there
-    wait_until(lambda: times(house, " succeeded in ") >= done + 3, seconds=30, what="the late ones")
+    wait_for(lambda: times(house, " succeeded in ") >= done + 3, what="the late ones")
     assert case.state is S.FILLED, case.told
     assert len(case.sent()) == 1
     case.is_true()
@@ -127,7 +125,7 @@ def test_a_killed_scheduler_only_costs_time(house: House, scheduler: CeleryProce
     scheduler.kill()
     left.go_on()
     going = case.plan.orders.filter(status__in=[S.PLANNED, S.SUBMITTING])
-    wait_until(lambda: not going.exists(), seconds=60, what="the workers to go on without it")
+    wait_for(lambda: not going.exists(), what="the workers to go on without it")
     house.crew.scheduler().wait_until_ready()
     case.settled()
     assert {order.state for order in case.orders} == {S.FILLED}, case.told

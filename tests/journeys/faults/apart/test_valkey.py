@@ -6,10 +6,11 @@ import pytest
 
 from positions.domain.orders import OrderState as S
 from positions.domain.plans import PlanState as P
-from tests.exchange_process import wait_until
 from tests.journeys.faults.case import HELD, Case
 from tests.journeys.faults.house import House
 from tests.journeys.faults.points import Action, Mark, Point
+from tests.journeys.faults.waiting import wait_for
+from tests.trading import fresh
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
 
@@ -37,7 +38,7 @@ def in_the_middle(house: House) -> tuple[Case, list[Mark]]:
 
 
 def assert_sold_once(case: Case) -> None:
-    case.settled(seconds=90)
+    case.settled()
     assert {order.state for order in case.orders} == {S.FILLED}, case.told
     assert {order.filled_quantity for order in case.orders} == {HELD}
     assert case.plan.state is P.COMPLETED
@@ -61,14 +62,13 @@ def test_a_valkey_that_is_away_lets_nothing_leave_and_loses_nothing(house: House
     for mark in marks:
         mark.go_on()
     # What needed no more of it is told; what would have to be paced waits.
-    left = case.plan.orders.get(asset=case.assets[HELD_AT.index(Point.AFTER_ANSWER)])
-    wait_until(lambda: type(left).objects.get(pk=left.pk).state is S.FILLED, what="its record")
-    waiting = case.plan.orders.get(asset=case.assets[0])
-    wait_until(
-        lambda: "Redis does not answer" in type(waiting).objects.get(pk=waiting.pk).message,
-        seconds=60,
+    answered = case.plan.orders.get(asset=case.assets[HELD_AT.index(Point.AFTER_ANSWER)])
+    wait_for(lambda: fresh(answered).state is S.FILLED, what="its record")
+    waiting = case.plan.orders.get(asset=case.assets[HELD_AT.index(Point.AFTER_CLAIM)])
+    wait_for(
+        lambda: "Redis does not answer" in fresh(waiting).message,
         what="the sentence that says what is missing",
     )
-    assert type(waiting).objects.get(pk=waiting.pk).state is S.PLANNED
+    assert fresh(waiting).state is S.PLANNED
     house.valkey.start()
     assert_sold_once(case)

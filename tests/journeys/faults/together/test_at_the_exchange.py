@@ -13,7 +13,7 @@ from positions.domain.plans import PlanState as P
 from tests.journeys.faults.case import HELD, Case
 from tests.journeys.faults.house import House
 from tests.journeys.faults.points import Action, Point
-from tests.journeys.processes import eventually
+from tests.journeys.faults.waiting import wait_for
 from tests.trading import fresh
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -152,7 +152,7 @@ def test_somebody_elses_order_with_our_client_id_is_not_taken_for_ours(house: Ho
     leaves.reached()
     case.bot("open-order", side="SELL", price="0.2", client_order_id=case.order.client_order_id)
     leaves.go_on()
-    eventually(lambda: case.order.lookups >= 2, seconds=60)
+    wait_for(lambda: case.order.lookups >= 2, what="two look-ups")
     order = case.order
     assert order.state is S.UNKNOWN, case.told
     assert "answered about another order" in order.message

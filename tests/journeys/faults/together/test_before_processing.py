@@ -18,7 +18,7 @@ from tests.journeys.faults.case import HELD, Case
 from tests.journeys.faults.house import House
 from tests.journeys.faults.network import Relay, write_certificate
 from tests.journeys.faults.points import Action, Mark, Point
-from tests.journeys.processes import eventually
+from tests.journeys.faults.waiting import wait_for
 from tests.trading import TEST, fresh
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -102,7 +102,10 @@ def broken(
         for each in cases.values():
             each.mark.go_on()
         for each in cases.values():
-            eventually(lambda each=each: each.first_answer() != AnswerClass.PENDING)
+            wait_for(
+                lambda each=each: each.first_answer() != AnswerClass.PENDING,
+                what="the first answer",
+            )
         house.points.switch("names", on=False)
         secure.show(house.authority)
         for relay in plain:
@@ -143,12 +146,12 @@ def test_a_key_that_is_revoked_in_the_middle_pauses_the_plan_until_it_is_given_b
     key = {"key": case.keys["api_key"]}
     house.exchange.control("POST", "keys/revoke", {"revoked": True, **key})
     leaves.go_on()
-    eventually(lambda: case.state is S.REJECTED)
+    wait_for(lambda: case.state is S.REJECTED, what="the refusal")
     for mark in claimed:
         mark.go_on()
-    eventually(lambda: fresh(case.plan).state is P.PAUSED)
+    wait_for(lambda: fresh(case.plan).state is P.PAUSED, what="the pause")
     assert "does not accept the API key" in fresh(case.plan).status_note
-    eventually(lambda: not case.plan.orders.filter(claimed_until__isnull=False).exists())
+    wait_for(house.crew.is_quiet, what="the workers to give back what they can't check")
     house.exchange.control("POST", "keys/revoke", {"revoked": False, **key})
     stops.resume_plan(fresh(case.plan), actor=TEST, now=timezone.now())
     case.wake()

@@ -17,7 +17,7 @@ from positions.services.actors import Actor
 from tests.journeys.faults.case import HELD, Case
 from tests.journeys.faults.house import House
 from tests.journeys.faults.points import Action, Mark, Point
-from tests.journeys.processes import eventually
+from tests.journeys.faults.waiting import wait_for
 from tests.trading import TEST, fresh
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -87,12 +87,12 @@ def halted(house: House) -> dict[tuple[str, Point], Case]:
 
 @pytest.mark.parametrize("point", EVERYWHERE)
 def test_a_pause_lets_nothing_leave_that_had_no_leave_yet(
-    paused: dict[Point, Case], point: Point
+    house: House, paused: dict[Point, Case], point: Point
 ) -> None:
     case = paused[point]
     if point in BEFORE:
-        eventually(lambda: case.state is S.PLANNED and not case.order.claim_token)
-        assert fresh(case.plan).state is P.PAUSED, case.told
+        wait_for(house.crew.is_quiet, what="the workers to end what they had begun")
+        assert (case.state, fresh(case.plan).state) == (S.PLANNED, P.PAUSED), case.told
         assert case.sent() == []
         stops.resume_plan(fresh(case.plan), actor=TEST, now=timezone.now())
         case.wake()
