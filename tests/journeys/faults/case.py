@@ -79,6 +79,10 @@ class Case:
         wanted = {self.assets[0]: {"free": quantity, "locked": locked}}
         self.house.exchange.control("POST", "balances", wanted, **self._key)
 
+    def revoke_key(self, revoked: bool) -> None:
+        """Take the account's key away, or give it back."""
+        self.house.exchange.control("POST", "keys/revoke", {"revoked": revoked}, **self._key)
+
     def market(self, **changes: Any) -> None:
         """Change the rules of the (first) asset's market."""
         self.house.exchange.control("POST", "markets", {self.symbol: changes})

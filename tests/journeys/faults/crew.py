@@ -114,12 +114,7 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._processes:
-            if process.is_alive:
-                process.wake()
-                process.process.terminate()
-        for process in self._processes:
-            process.close()
+        self.dismiss()
 
     def __iter__(self) -> Iterator[CeleryProcess]:
         return iter(self._processes)
@@ -146,6 +141,15 @@ class Crew:
         """Start a scheduler."""
         file = self._folder / "celerybeat-schedule"
         return self._started("beat", "beat", "-s", str(file), "--pidfile=", "-l", "INFO")
+
+    def dismiss(self) -> None:
+        """End all that live, at once, those that are stopped included."""
+        living = [process for process in self._processes if process.is_alive]
+        for process in living:
+            process.wake()
+            process.process.terminate()
+        for process in living:
+            process.close()
 
     def with_pid(self, pid: int) -> CeleryProcess:
         """Return the process of this id."""

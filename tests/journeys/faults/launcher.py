@@ -19,7 +19,7 @@ from typing import Any
 
 from celery.__main__ import main as celery
 from django import setup
-from requests import adapters
+from requests import PreparedRequest, Session, adapters
 from urllib3.connection import HTTPConnection
 
 from tests.journeys.faults.points import AUTHORITY, Action, Point, Points
@@ -94,8 +94,10 @@ class Marked:
 
         def may_leave(leave: bool, order: Any, *_: Any, **__: Any) -> None:
             _sending.asset = order.asset if leave else None
-            if leave:
-                self.at(order.asset, Point.AFTER_LEAVE)
+
+        def leaving(_: Session, request: PreparedRequest, **__: Any) -> None:
+            if request.method == "POST" and _asset():
+                self.at(_asset(), Point.AFTER_LEAVE)
 
         def sent(connection: HTTPConnection, *_: Any, **__: Any) -> None:
             options = connection._response_options
@@ -113,6 +115,7 @@ class Marked:
         wrap(execution, "_claimed", before=claiming, after=claimed)
         wrap(execution, "commit", after=committed)
         wrap(attempts, "may_leave", after=may_leave)
+        wrap(Session, "send", before=leaving)
         wrap(HTTPConnection, "getresponse", before=sent)
         wrap(CcxtExchange, "sell", after=answered)
         wrap(attempts, "apply_outcome", after=recorded)

@@ -129,9 +129,7 @@ def test_a_worker_that_wakes_up_after_another_took_over_changes_nothing(
 
 def test_a_worker_that_starts_asks_at_once_for_what_the_one_before_it_left(house: House) -> None:
     """Without a scheduler, and although nothing is due for a long time."""
-    for process in house.crew:
-        if process.is_alive:
-            process.close()
+    house.crew.dismiss()
     case = house.case()
     case.fault("drop_after")
     worker = house.crew.worker().wait_until_ready()

@@ -143,8 +143,7 @@ def test_a_key_that_is_revoked_in_the_middle_pauses_the_plan_until_it_is_given_b
     case.start()
     for mark in (leaves, *claimed):
         mark.reached()
-    key = {"key": case.keys["api_key"]}
-    house.exchange.control("POST", "keys/revoke", {"revoked": True, **key})
+    case.revoke_key(True)
     leaves.go_on()
     wait_for(lambda: case.state is S.REJECTED, what="the refusal")
     for mark in claimed:
@@ -152,7 +151,7 @@ def test_a_key_that_is_revoked_in_the_middle_pauses_the_plan_until_it_is_given_b
     wait_for(lambda: fresh(case.plan).state is P.PAUSED, what="the pause")
     assert "does not accept the API key" in fresh(case.plan).status_note
     wait_for(house.crew.is_quiet, what="the workers to give back what they can't check")
-    house.exchange.control("POST", "keys/revoke", {"revoked": False, **key})
+    case.revoke_key(False)
     stops.resume_plan(fresh(case.plan), actor=TEST, now=timezone.now())
     case.wake()
     case.settled()
