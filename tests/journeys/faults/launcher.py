@@ -64,7 +64,8 @@ class Marked:
         if action is Action.HOLD:
             self._points.wait(asset, point)
         elif action is Action.STOP:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread: sent to the process, another one takes it and this one runs on a bit.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         elif action is Action.KILL:
             os.kill(os.getpid(), signal.SIGKILL)
         elif action is Action.DISCONNECT:
