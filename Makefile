@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+SECONDS ?= 120
 # Two at a time: many tests wait for a process, a clock or a pace.
 PYTEST_ARGS ?= -n 2 --dist loadfile
 # Where the database matters, everything is tested on PostgreSQL as well.
@@ -11,11 +12,12 @@ SHELL := /bin/sh
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench pictures check lock clean
+.PHONY: help run test soak bench pictures check lock clean
 
 help:
 	@echo "make run [PORT=8000]   set up and run everything"
 	@echo "make test              set up and run every test, on SQLite and on PostgreSQL"
+	@echo "make soak [SEED=7]     random plans, faults and kills for SECONDS=120"
 	@echo "make bench             set up, run every benchmark, print the figures"
 	@echo "make pictures          set up, render every page into docs/pictures"
 	@echo "make check             lint, formatting, types, layers, migrations"
@@ -29,6 +31,9 @@ run: .venv/stamp-run
 test: .venv/stamp-dev
 	@DUSTADMIN_STATE_DIR=.venv/test-state $(BIN)/python -m pytest $(PYTEST_ARGS)
 	@DUSTADMIN_STATE_DIR=.venv/test-state $(BIN)/python -m tests.on_postgres $(PYTEST_ARGS) $(ON_POSTGRES)
+
+soak: .venv/stamp-dev
+	@$(BIN)/python -m tests.journeys.soak --seconds "$(SECONDS)" $(if $(SEED),--seed "$(SEED)")
 
 BENCH_RESULTS ?= .venv/bench.jsonl
 
