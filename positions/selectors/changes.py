@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Max, Min, Q, QuerySet
@@ -64,14 +64,28 @@ def _is_in(order: CloseOrder, snapshot: Snapshot) -> bool:
 
     Our own clock decides: closed before the balances were asked for, or not sent before they were
     there. Only of an order that was at the exchange during that moment, its trade's own time says
-    it; what a person recorded has none and is taken as sold when it was sent.
+    it, put on our clock; what a person recorded has none and is taken as sold when it was sent.
     """
     if not _sent_before(order, snapshot):
         return False
     if order.closed_at is not None and order.closed_at < snapshot.asked_at:
         return True
-    sold_at = order.sold_at or order.last_sent_at  # type: ignore[attr-defined]  # annotated
-    return bool(sold_at < snapshot.asked_at)
+    if order.sold_at is None:  # type: ignore[attr-defined]  # annotated
+        return bool(order.last_sent_at < snapshot.asked_at)  # type: ignore[attr-defined]
+    return bool(order.sold_at - _clock_ahead(order) < snapshot.asked_at)  # type: ignore[attr-defined]
+
+
+def _clock_ahead(order: CloseOrder) -> timedelta:
+    """Return by how much the exchange's clock was at least ahead of ours; below zero: behind.
+
+    Its last request was signed, on the exchange's clock, for a moment between its commit and its
+    leave on ours.
+    """
+    attempt = order.attempts.filter(sent_at__isnull=False).latest("number")
+    signed_at = datetime.fromtimestamp(attempt.signed_at_ms / 1000, tz=UTC)
+    left_at = attempt.sent_at or attempt.created_at
+    least, most = signed_at - left_at, signed_at - attempt.created_at
+    return min(max(least, timedelta(0)), most)
 
 
 def _sent_before(order: CloseOrder, snapshot: Snapshot) -> bool:

@@ -118,6 +118,28 @@ def test_a_sale_before_the_plans_snapshot_that_is_known_later_is_not_subtracted(
     assert fresh(first).other_activity == fresh(second).other_activity == []
 
 
+@pytest.mark.parametrize("ahead_ms", [1_500, 16_000])
+@pytest.mark.parametrize("is_set_right", [True, False])
+def test_a_sale_is_placed_in_time_although_the_exchanges_clock_is_ahead(
+    world: World, ahead_ms: int, is_set_right: bool
+) -> None:
+    world.skew_ms = ahead_ms
+    world.later(1)
+    first = world.start(PEPE)
+    world.exchange.fault("drop_after")
+    sold = world.run(only(first))
+    assert sold.state is S.UNKNOWN
+    if is_set_right:
+        world.skew_ms -= ahead_ms
+    world.later(1)
+    second = world.start(SHIB)  # its snapshot shows the sale, whose time seems to be later
+    world.look_up(sold)
+    world.work(second)
+    attach(world)
+    assert only(first).state is S.FILLED
+    assert fresh(first).other_activity == fresh(second).other_activity == []
+
+
 def test_balances_read_while_another_plan_trades_are_not_used(world: World) -> None:
     first, second = two_plans(world)
     world.exchange.fault("drop_after")
