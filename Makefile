@@ -3,8 +3,8 @@
 PYTHON ?= python3
 PORT ?= 8000
 SECONDS ?= 120
-# Two at a time: many tests wait for a process, a clock or a pace.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Three at a time on two cores: many tests wait for a process, a clock or a pace.
+PYTEST_ARGS ?= -n 3 --dist loadfile
 # Where the database matters, everything is tested on PostgreSQL as well.
 ON_POSTGRES := $(addprefix tests/,admin commands concurrency journeys services web) \
 	--ignore=tests/journeys/test_postgres.py
