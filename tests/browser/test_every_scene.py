@@ -26,17 +26,21 @@ def scenes(system: Up, browser: Browser) -> Mapping[str, str]:
     return Stage(system, browser).set()
 
 
-def violations_of(page: Page, address: str) -> list[dict[str, Any]]:
-    """Return what axe finds; a live page whose plan ends meanwhile loads itself anew."""
+def judged(page: Page, address: str) -> tuple[list[dict[str, Any]], int]:
+    """Return what axe finds, and by how many pixels the page is wider than the screen.
+
+    A live page whose plan ends meanwhile loads itself anew, and is judged again then.
+    """
     for _ in range(3):
         try:
-            found: list[dict[str, Any]] = AXE.run(page).response["violations"]
+            violations: list[dict[str, Any]] = AXE.run(page).response["violations"]
+            overflow: int = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         except PlaywrightError as error:
             if "context was destroyed" not in str(error):
                 raise
             page.goto(address)
         else:
-            return found
+            return violations, overflow
     raise AssertionError(f"{address} never stands still")
 
 
@@ -57,12 +61,12 @@ def test_every_scene_is_accessible_and_fits(
     for name, address in scenes.items():
         page.goto(address)
         found.extend(f"{name}: {text}" for text in complaints)
-        for violation in violations_of(page, address):
+        violations, overflow = judged(page, address)
+        for violation in violations:
             if violation["impact"] in SERIOUS and (name, violation["id"]) not in KNOWN:
                 places = [node["target"] for node in violation["nodes"]][:3]
                 found.append(f"{name}: {violation['id']} at {places}")
         # The history keeps Django's own tables, which scroll inside the page.
-        overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if overflow > 0 and not name.startswith("history"):
             found.append(f"{name}: {overflow} px wider than the screen")
         # What axe itself adds to the page is none of its complaints.
