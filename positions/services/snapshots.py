@@ -66,16 +66,18 @@ def take_snapshot(
     clock: Clock,
     not_before: datetime | None = None,
 ) -> Snapshot:
-    """Return a snapshot taken now, or one that somebody else took in the last five seconds.
+    """Return a snapshot taken now, or one that somebody else began in the last five seconds.
 
-    With `not_before`, only a snapshot whose balances were asked for after that moment will do. A
-    failed reading is returned as a failed snapshot; only `AccountDisabled` is raised.
+    Whatever is begun while this waits for it will do as well. With `not_before`, only a snapshot
+    whose balances were asked for after that moment will do. A failed reading is returned as
+    a failed snapshot; only `AccountDisabled` is raised.
     """
     check_enabled(account)
     deadline = time.monotonic() + WAIT_FOR_OTHERS
+    recently = clock() - COALESCE
     while True:
         now = clock()
-        recent = newest_since(account, max(now - COALESCE, not_before or now - COALESCE))
+        recent = newest_since(account, max(recently, not_before or recently))
         if recent is not None:
             return recent
         if _claim(account, now=now):

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
 
 from positions.domain.orders import OrderState as S
 from positions.domain.plans import PlanState as P
-from positions.models import AuditEvent, CloseOrder, Halt
+from positions.models import AuditEvent, CloseOrder
 from positions.services import dispatch, drafts, execution, halts, reconciliation, starts, stops
 from positions.services.actors import Actor
 from positions.services.plans import PlanRefused
-from tests.exchange_process import wait_until
 from tests.journeys.oracle import assert_all_true
-from tests.journeys.test_workers import Crew, crew, wake
 from tests.trading import TEST, World, fresh, order_of, told
-
-__all__ = ["crew"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -133,32 +127,3 @@ def test_under_a_stop_no_plan_starts_and_no_paused_plan_goes_on(world: World) ->
         stops.resume_plan(paused, actor=TEST, now=world.now)
     take_every_step(world)
     assert world.sent() == []
-
-
-@pytest.mark.journey
-def test_a_stop_outlives_the_workers_and_valkey(world: World, crew: Crew, approver: Actor) -> None:
-    plan = world.start()
-    orders = list(plan.orders.all())
-    press_and_vanish(world, everything=True)
-
-    def tried(worker: Any) -> None:
-        for order in orders:
-            wake(world, "run_order", order.pk)
-        wait_until(
-            lambda: worker.said.count("succeeded") >= len(orders), seconds=60, what=worker.said
-        )
-
-    first = crew.worker()
-    tried(first)
-    first.kill()
-    process: Any = world.valkey._process
-    process.kill()
-    process.wait()
-    (Path(world.valkey._folder.name) / "valkey.rdb").unlink(missing_ok=True)
-    world.valkey.start()
-    tried(crew.worker())
-    assert Halt.objects.filter(released_at=None).exists()
-    assert world.sent() == []
-    assert {order.state for order in plan.orders.all()} == {S.PLANNED}, told(plan)
-    stops.release_stop(None, actor=approver, now=world.now)
-    assert fresh(plan).state is P.HALTED
