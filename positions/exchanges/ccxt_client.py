@@ -132,11 +132,6 @@ class PacedClient:
         """Return how the last request went over the wire and was answered, without secrets."""
         return told(self.ccxt.session, self.ccxt.last_response_headers, secrets=self._secrets)
 
-    @property
-    def answered_html(self) -> bool:
-        """Tell whether the last answer was a page instead of data."""
-        return str(self.ccxt.last_http_response or "").lstrip().startswith("<")
-
     @contextmanager
     def paid(self) -> Iterator[None]:
         """Let requests leave whose weight was taken before."""
@@ -222,12 +217,18 @@ class PacedClient:
 
     def compare_clocks(self) -> int:
         """Ask for the exchange's clock and return it, milliseconds since the epoch."""
-        asked_at = self.ccxt.milliseconds()
-        answer = self.send("time", self.ccxt.fetch_time)
+
+        def ask() -> tuple[Any, int]:
+            # Here, because the request may wait long for its turn.
+            asked_at = self.ccxt.milliseconds()
+            answer = self.ccxt.fetch_time()
+            # It was read half-way between question and answer, as far as anybody knows.
+            return answer, (asked_at + self.ccxt.milliseconds()) // 2
+
+        answer, read_at = self.send("time", ask)
         if not isinstance(answer, int):
             raise ExchangeError(f"{self.name} did not tell its time.", answer=self.last_answer)
-        # It was read half-way between question and answer, as far as anybody knows.
-        CLOCKS.know(self._place, answer - (asked_at + self.ccxt.milliseconds()) // 2)
+        CLOCKS.know(self._place, answer - read_at)
         return answer
 
     def now_ms(self) -> int:

@@ -2,13 +2,13 @@
 
 The same client id is no proof: Binance accepts it again once the first order is filled. What is
 found counts if it is the sale that was asked for, in the same market and of the same quantity, and
-not older than its request.
+not older than its request. Our ids are random: any other order that carries one is a riddle for a
+person, and never as good as none.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from positions.domain.amounts import ZERO
 from positions.domain.orders import Outcome
 from positions.exchanges.ccxt_answers import as_asked, outcome_of, trade_of
 from positions.exchanges.ccxt_client import Absent, PacedClient
@@ -50,16 +50,14 @@ class OrderSearch:
         if not isinstance(answer, list) or len(answer) != self._client.answered_rows():
             raise self._client.nonsense("orders")
         for item in answer:
-            if item.get("clientOrderId") == requests[0].client_order_id and (
-                found := self._evidence(item, requests)
-            ):
-                return found
+            if item.get("clientOrderId") == requests[0].client_order_id:
+                return self._evidence(item, requests)
         if len(answer) >= rule.history_rows:
             raise AnswerUnknown(f"{self._client.name} lists too many orders to be sure.")
         return None
 
-    def _evidence(self, answer: Any, requests: Sequence[SellRequest]) -> Outcome | None:
-        """Return what an answer says about the order of one of the requests; None: it is older."""
+    def _evidence(self, answer: Any, requests: Sequence[SellRequest]) -> Outcome:
+        """Return what an answer says about the order that one of the requests placed."""
         found = self.checked(answer, requests[0])
         rule, placed_at_ms = self._profile.absence, found.placed_at_ms
         if placed_at_ms is None:
@@ -70,8 +68,6 @@ class OrderSearch:
             if rule is None
             or rule.may_be_its_order(placed_at_ms=placed_at_ms, signed_at_ms=request.signed_at_ms)
         ]
-        if not candidates:
-            return None
         if not any(as_asked(answer, request) for request in candidates):
             raise self._client.about_another_order()
         return found if found.trades_are_complete else self._with_trades(found, requests[0].symbol)
@@ -105,9 +101,8 @@ class OrderSearch:
             state=outcome.state,
             exchange_order_id=outcome.exchange_order_id,
             filled_quantity=outcome.filled_quantity,
-            # The exchange's own sum, as it credits it; not every exchange tells it.
-            notional=outcome.notional
-            or sum((trade.price * trade.quantity for trade in trades), ZERO),
+            # The exchange's own sum, as it credits it.
+            notional=outcome.notional,
             trades=trades,
             placed_at_ms=outcome.placed_at_ms,
         )

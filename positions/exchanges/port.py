@@ -226,7 +226,7 @@ class ExchangePort(Protocol):
         """Return the order that one of these requests placed, with its trades; None: not found.
 
         All carry the same client id. Only an order that is as it was asked for and not older than
-        its request counts; an older one with the same id is as good as none.
+        its request counts; any other one with the id raises `AnswerUnknown`.
         """
 
     def find_in_history(self, requests: Sequence[SellRequest]) -> Outcome | None:

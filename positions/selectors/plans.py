@@ -82,11 +82,6 @@ class PlanView:
         ended = {OrderState.CANCELED, OrderState.EXPIRED, OrderState.REJECTED}
         return [order for order in self.orders if order.state in ended]
 
-    @property
-    def is_settled(self) -> bool:
-        """Tell whether no order can change any more."""
-        return not any(order.state in OPEN for order in self.orders)
-
     @cached_property
     def expected_net_usd(self) -> Decimal:
         """Return what was expected to come back."""

@@ -118,13 +118,14 @@ def commit(
 def may_leave(order: CloseOrder, attempt: Attempt, *, turn: Turn, clock: Clock) -> bool:
     """Ask for leave right before sending: the claim, the plan, the switches and the clock."""
     with transaction.atomic():
+        stopped = locked_state(order.plan_id) is not PlanState.RUNNING or bool(
+            halts.why_nothing_may_leave(order.account)
+        )
+        # Read late: the plan may have been waited for.
         now = clock()
         too_old = (
             now - attempt.created_at > LATEST + timedelta(seconds=float(turn.slot.wait))
             or now > turn.look_ends_at
-        )
-        stopped = locked_state(order.plan_id) is not PlanState.RUNNING or bool(
-            halts.why_nothing_may_leave(order.account)
         )
         # Writing takes the row: whoever recovers the order at this moment waits, and then finds the
         # lease renewed; or was first, and this finds the token gone.

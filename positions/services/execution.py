@@ -163,7 +163,7 @@ def _checked(
         policy=policy,
         symbol=order.symbol,
         max_age=timedelta(seconds=freshest),
-        not_before=order.plan.snapshot.asked_at,
+        not_before=_looks_from(order, was_sent=was_sent),
         clock=clock,
     )
     quantity: Decimal = order.quantity
@@ -180,6 +180,14 @@ def _checked(
             return None
         quantity = verdict.quantity
     return quantity, look.asked_at + timedelta(seconds=oldest)
+
+
+def _looks_from(order: CloseOrder, *, was_sent: bool) -> datetime:
+    """Return the moment since which nobody but its own plan can have sold what the order sells."""
+    started = order.plan.started_at
+    if started is None:
+        raise RuntimeError(f"{order} is to be sent, and its plan was not started.")
+    return max(started, order.updated_at) if was_sent else started
 
 
 def _denied(order: CloseOrder, reason: Reason, message: str, *, now: datetime) -> None:

@@ -88,8 +88,8 @@ def recent_look(
 ) -> AccountLook:
     """Return a look at this market no older than `max_age`: another worker's, or one taken now.
 
-    Never one from before `not_before`, when the plan's own snapshot was asked for: it would say
-    what was held before another plan sold it.
+    Never one from before `not_before`, when the plan was started or the order came back to it: it
+    would say what was held before another plan sold it.
     """
     client = redis_client()
     key = f"dustadmin:look:{account.pk}:{account.key_fingerprint[:16]}"

@@ -146,6 +146,22 @@ def test_a_recovery_and_the_leave_to_send_exclude_each_other(world: World, first
     assert fresh(order).state is (S.SUBMITTING if left else S.PLANNED), told(order.plan)
 
 
+def test_a_leave_that_waited_for_its_plan_is_measured_when_it_has_it(world: World) -> None:
+    """PostgreSQL lets it wait for the row, and what was checked grows old meanwhile."""
+    order = world.start(PEPE).orders.get()
+    mine, attempt, turn = sending(world, order)
+
+    def time_passes() -> None:
+        world.clock.ahead += timedelta(seconds=30)
+
+    left, _ = queued_behind(
+        order.plan, lambda: may_leave(mine, attempt, turn=turn, clock=world.clock), time_passes
+    )
+    assert left is False
+    assert fresh(order).state is S.PLANNED, told(order.plan)
+    assert world.sent() == []
+
+
 def test_a_halt_that_has_returned_lets_no_request_leave_any_more(world: World) -> None:
     """Six workers send while everything is stopped; what had leave by then is all that arrives."""
     plan = world.start()

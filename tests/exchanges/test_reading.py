@@ -293,3 +293,19 @@ def test_a_look_waits_once_and_leaves_weight_for_its_orders(
             assert waits == before
     # Six looks with their orders are more than may be used at once.
     assert waits
+
+
+def test_what_a_comparison_of_clocks_waits_for_its_turn_is_not_taken_for_its_way(
+    port: CcxtExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, read = port._client.ccxt, port._client.ccxt.milliseconds
+    waited = 0
+
+    def wait_long(_weight: int) -> None:
+        nonlocal waited
+        waited = 20_000
+
+    monkeypatch.setattr(port.pacer, "take_weight", wait_long)
+    monkeypatch.setattr(raw, "milliseconds", lambda: read() + waited)
+    port.server_time_ms()
+    assert port.clock_offset_ms == pytest.approx(-waited, abs=2_000)

@@ -113,13 +113,14 @@ def somebody_places(
 
 
 @both_ways
-def test_an_order_with_our_id_from_before_our_request_is_as_good_as_none(
+def test_an_order_with_our_id_from_before_our_request_is_neither_believed_nor_passed_over(
     port: CcxtExchange, exchange: SandboxProcess, search: Search
 ) -> None:
     request = sale(port)
     placed = somebody_places(exchange, request)
     older = replace(request, signed_at_ms=placed["created_ms"] + 1_000)
-    assert search(port, older) is None
+    with pytest.raises(AnswerUnknown, match="another order"):
+        search(port, older)
 
 
 @both_ways

@@ -12,8 +12,15 @@ import pytest
 from positions.domain.orders import OrderState as S
 from positions.domain.plans import PlanState as P
 from positions.exchanges.ccxt_adapter import CcxtExchange
-from positions.services import attempts, policies, stops
-from tests.journeys.faults.stepped.steps import PEPE, committed, only
+from positions.models import AnswerClass
+from positions.services import attempts, drafts, policies, starts, stops
+from tests.journeys.faults.stepped.steps import (
+    CLOCK_REFUSED,
+    PEPE,
+    attempts_of,
+    committed,
+    only,
+)
 from tests.trading import TEST, World, fresh, order_of, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -152,6 +159,29 @@ def test_the_second_of_two_plans_is_checked_with_prices_of_its_own(world: World)
     stops.resume_plan(second, actor=TEST, now=world.now)
     order = world.run(only(second))
     assert order.state is S.FILLED, told(second)
+
+
+def test_what_another_plan_has_just_sold_is_not_sold_again(world: World) -> None:
+    """Both were drawn from what was held before; a look from before the sale says so too."""
+    first = world.start("0.10")  # SHIB and PEPE
+    world.snapshot()
+    assert world.run(order_of(first, "SHIB")).state is S.FILLED  # takes the look for both
+    assert world.run(order_of(first, "PEPE")).state is S.FILLED
+    second = drafts.draft_plan(world.account, threshold=Decimal(PEPE), actor=TEST, now=world.now)
+    starts.start_plan(second, hash_seen=second.hash, actor=TEST, now=world.now)
+    order = world.run(only(second))
+    assert (order.state, order.reason) == (S.DENIED, "NOT_HELD"), told(second)
+    assert len(world.sent()) == 2
+
+
+def test_an_order_that_was_sent_before_is_checked_with_a_look_of_its_own(world: World) -> None:
+    plan = world.start(PEPE)
+    world.exchange.fault("error", **CLOCK_REFUSED)
+    order = world.run(only(plan))
+    assert (order.state, attempts_of(order)) == (S.PLANNED, [AnswerClass.NOT_PLACED])
+    world.exchange.control("POST", "balances", {"PEPE": {"free": "0"}})
+    order = world.run(order)
+    assert (order.state, order.reason) == (S.DENIED, "NOT_HELD"), told(plan)
 
 
 def test_a_look_that_took_too_long_is_not_relied_on(
