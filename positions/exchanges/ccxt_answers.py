@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from positions.domain.amounts import ZERO, exact
+from positions.domain.amounts import ZERO, BadAmount, exact
 from positions.domain.markets import Market, Ticker, TradingRule
 from positions.domain.orders import OrderState, Outcome, Trade
 from positions.domain.pacing import Kind, Limit
-from positions.exchanges.port import SellRequest
+from positions.exchanges.port import AnswerUnknown, SellRequest
 
 _STATES = {
     "open": OrderState.ACCEPTED,
@@ -24,8 +24,14 @@ _WINDOW = re.compile(r"(?P<number>\d+)(?P<letter>[smhd])")
 
 
 def amount_of(value: Any) -> Decimal:
-    """Return ccxt's number; nothing said is zero. Its constants (default fees) are short floats."""
-    return ZERO if value in (None, "") else exact(str(value))
+    """Return ccxt's number; nothing said is zero. Its constants (default fees) are short floats.
+
+    Raise `AnswerUnknown` if it is none: an answer with it is no answer.
+    """
+    try:
+        return ZERO if value in (None, "") else exact(str(value))
+    except BadAmount as error:
+        raise AnswerUnknown(f"The exchange answered without a usable amount: {error}") from None
 
 
 def _price_of(value: Any) -> Decimal | None:
@@ -47,6 +53,13 @@ def market_of(item: Mapping[str, Any]) -> Market | None:
     """Return one of ccxt's spot markets as ours; None if its rules can't be read."""
     if not item.get("spot"):
         return None
+    try:
+        return _market_with_rules(item)
+    except AnswerUnknown:
+        return None
+
+
+def _market_with_rules(item: Mapping[str, Any]) -> Market | None:
     limits = item.get("limits") or {}
     amount, cost = limits.get("amount") or {}, limits.get("cost") or {}
     largest = (limits.get("market") or {}).get("max") or amount.get("max")

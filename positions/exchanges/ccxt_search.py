@@ -74,7 +74,10 @@ class OrderSearch:
 
     def checked(self, answer: Any, request: SellRequest) -> Outcome:
         """Return what an answer says about an order with this id; `AnswerUnknown`: nothing."""
-        outcome = outcome_of(answer)
+        try:
+            outcome = outcome_of(answer)
+        except AnswerUnknown:
+            raise self._client.nonsense("order") from None
         field = self._profile.filled_field
         if outcome is None or (field and not (answer.get("info") or {}).get(field)):
             raise self._client.nonsense("order")

@@ -81,6 +81,11 @@ class CloseOrder(models.Model):
         """Return the status as the domain's state."""
         return OrderState(self.status)
 
+    @property
+    def is_open_for_long(self) -> bool:
+        """Tell whether it waits for a person because the exchange goes on listing it as open."""
+        return self.waits_for_person and self.unknown_since is None
+
 
 class AnswerClass(models.TextChoices):
     """What one request's answer means."""

@@ -50,6 +50,12 @@ def happening(order: CloseOrder, *, now: datetime) -> Happening:
             text=order.message,
             next=_asks_next(order, now=now),
         )
+    if order.is_open_for_long:
+        return Happening(
+            lead=f"accepted, and {exchange} still lists it as open.",
+            text=f"{filled} of {wanted} sold. What becomes of the rest is asked for.",
+            next=_asks_next(order, now=now),
+        )
     texts = {
         S.SUBMITTING: "Being sent now.",
         S.ACCEPTED: f"{exchange} accepted it. Waiting for its result.",
@@ -148,6 +154,11 @@ def why_not_by_hand(order: CloseOrder, *, now: datetime) -> str:
             "than what a person saw. It can be closed by hand once the look-ups are through, about "
             "a minute after it could last be accepted."
         )
+    if order.is_open_for_long:
+        return (
+            f"{exchange} lists {order.asset} as open, so it may still be sold. Cancel it there: "
+            "its end is then found by itself."
+        )
     if order.claimed_until is not None and order.claimed_until > now:
         return (
             f"{exchange} is being asked for {order.asset} this moment, and what it tells counts. "
@@ -160,6 +171,11 @@ def what_to_do(order: CloseOrder, *, now: datetime) -> str:
     """Return what a person may do about the order now, or that there is nothing to do."""
     exchange, plan = order.account.exchange_name, order.plan
     state = order.state
+    if order.is_open_for_long:
+        return (
+            f"Look at {exchange} for the order {order.client_order_id}, and cancel it there if it "
+            "does not end: what becomes of it is then found by itself."
+        )
     if order.waits_for_person:
         return (
             f"Look at {exchange} for the order {order.client_order_id}. An approver can then close "

@@ -1,19 +1,26 @@
 """Write what the exchange said about an order: its state, its fills, its exact proceeds."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
 
 from positions.domain.amounts import ZERO, canonical
 from positions.domain.orders import CLOSED, OrderState, Outcome, Trade, net_proceeds_usd
 from positions.models import CloseOrder, Fill
+from positions.services import audit
 from positions.services.actors import Actor
 from positions.services.looks import last_known_prices
-from positions.services.transitions import move_order
+from positions.services.transitions import move_order, note_order
 
 # How soon an order that is not at its end is asked for again; doubled with each look-up.
 ASK_AGAIN = timedelta(seconds=1)
 SLOWEST = timedelta(seconds=30)
+# After this long beyond its validity, a person is asked to look.
+PATIENCE = timedelta(seconds=60)
 SEVERAL = "several"
 
 _KINDS = {
@@ -35,9 +42,7 @@ def apply_outcome(order: CloseOrder, outcome: Outcome, *, actor: Actor, now: dat
     state = _believed(order, outcome)
     again = None if state in CLOSED else now + next_pause(order.lookups)
     if state == order.state and outcome.filled_quantity == order.filled_quantity:
-        CloseOrder.objects.filter(pk=order.pk, claim_token=order.claim_token).update(
-            due_at=again, claim_token="", claimed_until=None
-        )
+        _still_open(order, actor=actor, now=now, due_at=again)
         return
     message = _sentence(outcome, state)
     fee, fee_currency = _fee(order, outcome.trades)
@@ -70,6 +75,70 @@ def apply_outcome(order: CloseOrder, outcome: Outcome, *, actor: Actor, now: dat
     )
     # After the step: whoever lost the claim keeps nothing, and all lock the chain before fills.
     _keep_fills(order, outcome.trades)
+
+
+def _still_open(order: CloseOrder, *, actor: Actor, now: datetime, due_at: datetime | None) -> None:
+    """Keep that the exchange told of the order and nothing has changed.
+
+    A market sale is over at once; one that stays open for long is shown to a person.
+    """
+    told: dict[str, Any] = {
+        "lookups": order.lookups + 1,
+        "unknown_since": None,
+        "waits_for_person": now > patience_ends(order, order.attempts.latest("number").created_at),
+        "due_at": due_at,
+        "claim_token": "",
+        "claimed_until": None,
+    }
+    if told["waits_for_person"] and not order.is_open_for_long:
+        sentence = "The exchange still lists it as open. A person has to look."
+        note_order(
+            order,
+            kind="order.waits_for_person",
+            summary=f"{order.asset}: {sentence}",
+            actor=actor,
+            now=now,
+            message=sentence,
+            **told,
+        )
+        return
+    CloseOrder.objects.filter(pk=order.pk, claim_token=order.claim_token).update(**told)
+
+
+def keep_late_evidence(order: CloseOrder, outcome: Outcome, *, actor: Actor, now: datetime) -> None:
+    """Keep in the history what the exchange told after somebody else had changed the order.
+
+    It decides nothing any more, and yet it is what happened.
+    """
+    known = CloseOrder.objects.only("exchange_order_id", "filled_quantity").get(pk=order.pk)
+    if (known.exchange_order_id, known.filled_quantity) == (
+        outcome.exchange_order_id,
+        outcome.filled_quantity,
+    ):
+        return  # another look-up has recorded the same
+    with transaction.atomic():
+        audit.record(
+            "order.told_late",
+            f"{order.asset}: the exchange's answer came after the order had changed: "
+            f"{_sentence(outcome, outcome.state)}",
+            actor=actor,
+            at=now,
+            order=order,
+            data={
+                "exchange_order_id": outcome.exchange_order_id,
+                "said": outcome.state.value,
+                "filled_quantity": outcome.filled_quantity,
+                "notional": outcome.notional,
+                "trades": [asdict(trade) for trade in outcome.trades],
+            },
+        )
+
+
+def patience_ends(order: CloseOrder, since: datetime) -> datetime:
+    """Return until when the product goes on by itself with what it was left with at a moment."""
+    attempt = order.attempts.latest("number")
+    validity = timedelta(milliseconds=attempt.valid_until_ms - attempt.signed_at_ms)
+    return since + validity + PATIENCE
 
 
 def next_pause(lookups: int) -> timedelta:

@@ -13,7 +13,6 @@ The steps of `run_order`, each of which may be the last:
 8. record the answer; no answer that makes sense is UNKNOWN, which is asked for, never resent.
 """
 
-import logging
 import time
 import uuid
 from collections.abc import Callable
@@ -51,7 +50,7 @@ from positions.services.attempts import (
 )
 from positions.services.connections import open_exchange
 from positions.services.credentials import CredentialsUnreadable
-from positions.services.evidence import apply_outcome
+from positions.services.evidence import apply_outcome, keep_late_evidence
 from positions.services.looks import recent_look
 from positions.services.snapshots import Clock
 from positions.services.stops import finish_if_done, pause_for_a_person
@@ -64,8 +63,6 @@ from positions.services.transitions import (
     note_order,
 )
 from positions.services.turns import Pause, Turn
-
-log = logging.getLogger(__name__)
 
 LEAD = Decimal("0.05")  # seconds between reserving a moment and the moment, to commit in
 LONGEST_TURN = Decimal(1)  # seconds; a later turn is reserved later
@@ -217,7 +214,7 @@ def _was_placed(order: CloseOrder, exchange: ExchangePort, *, clock: Clock) -> b
             )
             apply_outcome(order, found, actor=WORKER, now=now)
     except LostClaim:
-        log.info("order %s was changed while it was looked up", order.pk)
+        keep_late_evidence(order, found, actor=WORKER, now=now)
     finish_if_done(order.plan, now=now)
     return True
 

@@ -16,21 +16,27 @@ from django.db import transaction
 from django.db.models import Q
 
 from positions.domain.absence import AbsenceRule
-from positions.domain.orders import IN_FLIGHT, OrderState
-from positions.exchanges.port import ExchangeError
+from positions.domain.orders import IN_FLIGHT, IllegalTransition, OrderState, Outcome
+from positions.exchanges.port import ExchangeError, PacerUnavailable, RateLimited
 from positions.models import AnswerClass, CleanupPlan, CloseOrder
 from positions.services.actors import Actor
-from positions.services.attempts import CLAIM, back_to_planned, become_unknown, request_of
+from positions.services.attempts import back_to_planned, become_unknown, request_of
 from positions.services.connections import open_exchange
 from positions.services.credentials import CredentialsUnreadable
-from positions.services.evidence import apply_outcome, next_pause
+from positions.services.evidence import (
+    apply_outcome,
+    keep_late_evidence,
+    next_pause,
+    patience_ends,
+)
 from positions.services.snapshots import Clock
 from positions.services.stops import finish_if_done
 from positions.services.transitions import LostClaim, claimed_by, note_order
 
 RECONCILER = Actor.service("reconciliation")
-# After this long beyond its validity, a person is asked to look.
-PATIENCE = timedelta(seconds=60)
+# Longer than a look-up can take: the clock, the markets, the order, the list and the trades, each
+# of which waits up to 20 s for its turn and 10 s for its answer. Meanwhile nobody else decides.
+LOOK_UP = timedelta(seconds=180)
 KEEP_ASKING = timedelta(seconds=60)
 JUST_AFTER = timedelta(milliseconds=100)
 LONGEST_PAUSE = timedelta(seconds=10)
@@ -67,7 +73,7 @@ def _claimed(order_pk: int, *, now: datetime) -> CloseOrder | None:
     token = uuid.uuid4().hex
     CloseOrder.objects.filter(
         Q(claimed_until=None) | Q(claimed_until__lt=now), pk=order_pk, status__in=IN_FLIGHT
-    ).update(claim_token=token, claimed_until=now + CLAIM, due_at=now + CLAIM)
+    ).update(claim_token=token, claimed_until=now + LOOK_UP, due_at=now + LOOK_UP)
     return claimed_by(token, order_pk)
 
 
@@ -112,13 +118,15 @@ def _ask(order: CloseOrder, *, clock: Clock) -> None:
         found = exchange.find_order(requests)
         if found is None and (may_prove or order.state is not OrderState.UNKNOWN):
             found = exchange.find_in_history(requests)
+    except (RateLimited, PacerUnavailable) as error:
+        _not_asked(order, error, now=clock())
+        return
     except (ExchangeError, CredentialsUnreadable) as error:
         _not_answered(order, str(error), now=clock())
         return
     now = clock()
     if found is not None:
-        with transaction.atomic():
-            apply_outcome(order, found, actor=RECONCILER, now=now)
+        _found(order, found, now=now)
     elif order.state is not OrderState.UNKNOWN:
         _not_answered(order, "The exchange does not list an order that it had accepted.", now=now)
     elif rule is None:
@@ -131,6 +139,28 @@ def _ask(order: CloseOrder, *, clock: Clock) -> None:
         _once_more(order, rule, now=now)
     else:
         _absent(order, rule, valid_until_ms=valid_until_ms, exchange_ms=exchange_ms, now=now)
+
+
+def _found(order: CloseOrder, found: Outcome, *, now: datetime) -> None:
+    try:
+        with transaction.atomic():
+            apply_outcome(order, found, actor=RECONCILER, now=now)
+    except LostClaim:
+        keep_late_evidence(order, found, actor=RECONCILER, now=now)
+        raise
+    except IllegalTransition:
+        # One of the exchange's stores is behind another.
+        _not_answered(order, "The exchange told less than it had told before.", now=now)
+
+
+def _not_asked(order: CloseOrder, error: RateLimited | PacerUnavailable, *, now: datetime) -> None:
+    """Give the order back: nobody was asked for it, so nothing is known and nothing counts."""
+    pause = next_pause(order.lookups)
+    if isinstance(error, RateLimited):
+        pause = min(max(pause, timedelta(seconds=float(error.retry_after))), LONGEST_PAUSE)
+    CloseOrder.objects.filter(pk=order.pk, claim_token=order.claim_token).update(
+        claim_token="", claimed_until=None, due_at=now + pause
+    )
 
 
 def _too_early(order: CloseOrder, counts_in: timedelta, *, now: datetime) -> None:
@@ -210,10 +240,11 @@ def _note_look_up(
     """Record a look-up without a result; ask a person once it has gone on for too long."""
     # An accepted order that the exchange no longer lists needs a person as much as an unknown one.
     since = order.unknown_since or now
-    waits = order.waits_for_person or now > _patience_ends(order, since)
+    waited = order.waits_for_person and not order.is_open_for_long
+    waits = waited or now > patience_ends(order, since)
     note_order(
         order,
-        kind="order.waits_for_person" if waits and not order.waits_for_person else "order.asked",
+        kind="order.waits_for_person" if waits and not waited else "order.asked",
         summary=f"{order.asset} asked again: {said}",
         actor=RECONCILER,
         now=now,
@@ -226,11 +257,5 @@ def _note_look_up(
         claimed_until=None,
         due_at=now + KEEP_ASKING
         if waits
-        else min(due_at, max(_patience_ends(order, since) + JUST_AFTER, now)),
+        else min(due_at, max(patience_ends(order, since) + JUST_AFTER, now)),
     )
-
-
-def _patience_ends(order: CloseOrder, since: datetime) -> datetime:
-    attempt = order.attempts.latest("number")
-    validity = timedelta(milliseconds=attempt.valid_until_ms - attempt.signed_at_ms)
-    return since + validity + PATIENCE

@@ -10,8 +10,9 @@ import pytest
 
 from positions.domain.orders import OrderState as S
 from positions.domain.plans import PlanState as P
-from positions.models import AnswerClass
-from positions.services import reconciliation
+from positions.models import AnswerClass, CloseOrder
+from positions.selectors.orders import happening, what_to_do, why_not_by_hand
+from positions.services import evidence
 from tests.journeys.faults.stepped.steps import LOOK_UP, PEPE, attempts_of, only, order_answer
 from tests.trading import World, fresh, told
 
@@ -178,7 +179,7 @@ def test_an_accepted_order_that_is_no_longer_listed_waits_for_a_person(world: Wo
     )
     world.exchange.fault("garbage_before", body=accepted)
     assert world.run(only(plan)).state is S.ACCEPTED
-    since, patience = world.now, reconciliation.PATIENCE.total_seconds()
+    since, patience = world.now, evidence.PATIENCE.total_seconds()
     world.later(patience / 2)
     order = world.look_up(only(plan))
     assert not order.waits_for_person
@@ -186,6 +187,87 @@ def test_an_accepted_order_that_is_no_longer_listed_waits_for_a_person(world: Wo
     order = only(plan)
     assert order.state is S.ACCEPTED
     assert "A person has to look." in order.message
-    assert world.now - since > reconciliation.PATIENCE
+    assert world.now - since > evidence.PATIENCE
     assert plan.state is P.RUNNING
     assert len(world.sent()) == 1
+
+
+def accepted(world: World, plan: Any, **fields: str) -> dict[str, str]:
+    """Let the exchange say of an order, which it then has not, that it is in the market."""
+    said = {"status": "NEW", "origQty": "5000", "executedQty": "0", "cummulativeQuoteQty": "0"}
+    at_ms = {"transactTime": str(world.port.now_ms()), "time": str(world.port.now_ms())}
+    return {"body": order_answer(only(plan), **said, **at_ms, **fields)}
+
+
+def test_an_order_that_stays_open_for_long_is_shown_to_a_person_who_can_not_close_it(
+    world: World,
+) -> None:
+    plan = world.start(PEPE)
+    body = accepted(world, plan)
+    world.exchange.fault("garbage_before", **body)
+    assert world.run(only(plan)).state is S.ACCEPTED
+    world.exchange.fault("garbage_before", times=None, **body, **LOOK_UP)
+    world.later(2)
+    order = world.look_up(only(plan))
+    assert (order.state, order.lookups, order.waits_for_person) == (S.ACCEPTED, 1, False)
+    plan = world.work(plan, until=lambda: only(plan).waits_for_person, seconds=180)
+    order = only(plan)
+    assert order.is_open_for_long
+    assert "lists it as open" in happening(order, now=world.now).sentence
+    assert "cancel it there" in what_to_do(order, now=world.now)
+    assert "Cancel it there" in why_not_by_hand(order, now=world.now)
+    assert plan.events.filter(kind="order.waits_for_person").count() == 1
+    world.later(61)
+    assert world.look_up(order).is_open_for_long
+    assert plan.events.filter(kind="order.waits_for_person").count() == 1
+    # Once it is not listed at all, a person may close it, but not at once.
+    world.exchange.clear_faults()
+    world.later(61)
+    order = world.look_up(order)
+    assert (order.waits_for_person, order.is_open_for_long) == (False, False)
+    plan = world.work(plan, until=lambda: only(plan).waits_for_person, seconds=180)
+    assert why_not_by_hand(only(plan), now=world.now) == ""
+
+
+def test_an_order_that_is_listed_again_no_longer_waits_for_a_person(world: World) -> None:
+    plan = world.start(PEPE)
+    body = accepted(world, plan)
+    world.exchange.fault("garbage_before", **body)
+    world.run(only(plan))
+    world.later(2)
+    assert world.look_up(only(plan)).unknown_since is not None  # it is not listed
+    CloseOrder.objects.update(waits_for_person=True)
+    world.exchange.fault("garbage_before", **body, **LOOK_UP)
+    order = world.look_up(only(plan))
+    assert (order.unknown_since, order.waits_for_person, order.lookups) == (None, False, 2)
+
+
+@pytest.mark.parametrize("field", ["executedQty", "origQty", "cummulativeQuoteQty"])
+def test_an_amount_that_is_none_is_no_usable_answer(world: World, field: str) -> None:
+    plan = world.start(PEPE)
+    order = only(plan)
+    said = {"status": "FILLED", "origQty": "5000", "executedQty": "5000"}
+    said |= {"cummulativeQuoteQty": "0.04", field: "nan"}
+    body = order_answer(order, **said)
+    world.exchange.fault("garbage_after", body=body)
+    assert world.run(order).state is S.UNKNOWN
+    world.exchange.fault("garbage_before", body=body, **LOOK_UP)
+    world.later(2)
+    order = world.look_up(order)
+    assert (order.state, order.lookups, order.claim_token) == (S.UNKNOWN, 1, "")
+    assert only(world.work(plan)).state is S.FILLED
+    assert len(world.sent()) == 1
+
+
+def test_an_exchange_that_tells_less_than_before_is_asked_again(world: World) -> None:
+    plan = world.start(PEPE)
+    world.exchange.fault("drop_after")
+    order = world.run(only(plan))
+    CloseOrder.objects.filter(pk=order.pk).update(
+        status=S.PARTIALLY_FILLED, filled_quantity=Decimal(2000)
+    )
+    world.exchange.fault("garbage_before", **accepted(world, plan), **LOOK_UP)
+    order = world.look_up(order)
+    assert (order.state, order.filled_quantity) == (S.PARTIALLY_FILLED, Decimal(2000))
+    assert "told less than it had told before" in order.message
+    assert only(world.work(plan)).state is S.FILLED
