@@ -20,6 +20,9 @@ class Halt(models.Model):
     )
     placed_by_name = models.CharField(max_length=150)
     placed_at = models.DateTimeField()
+    presses = models.PositiveIntegerField(
+        default=1, help_text="A release that has begun notices another press by it."
+    )
     released_by_name = models.CharField(max_length=150, blank=True)
     released_at = models.DateTimeField(null=True)
 

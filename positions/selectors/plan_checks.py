@@ -6,11 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Q
 
 from positions.domain.amounts import canonical
 from positions.exchanges.profiles import profile_of
-from positions.models import CleanupPlan, Halt, Position, Snapshot
+from positions.models import CleanupPlan, Position, Snapshot
+from positions.selectors.halts import halt_that_stops
 from positions.selectors.snapshots import latest_good
 
 ANCHOR_STOPS_AT = Decimal("0.03")
@@ -59,9 +59,7 @@ def read_facts(plan: CleanupPlan) -> Facts:
         newest=newest,
         before=before,
         after=after,
-        stopped=Halt.objects.filter(
-            Q(account=None) | Q(account=plan.account), released_at=None
-        ).exists(),
+        stopped=halt_that_stops(plan.account) is not None,
     )
 
 

@@ -11,7 +11,7 @@ from positions.services.accounts import BadAccount
 from positions.services.actors import Actor
 from positions.services.keys import put_out_of_use
 from positions.services.permissions import Permission, require
-from positions.services.stops import halt_all
+from positions.services.stops import halt_all, halt_all_or_refuse
 
 
 def disable_account(account: ExchangeAccount, *, reason: str, actor: Actor, now: datetime) -> int:
@@ -36,13 +36,17 @@ def disable_account(account: ExchangeAccount, *, reason: str, actor: Actor, now:
 def enable_account(account: ExchangeAccount, *, actor: Actor, now: datetime) -> None:
     """Enable an account: it is read at once, and its key's rights are checked with that.
 
-    Halted plans stay ended. Raise `NotPermitted`. Enabling twice changes nothing.
+    Halted plans stay ended. Raise `NotPermitted`, or `PlanRefused` if a plan that is still live
+    can't be halted now. Enabling twice changes nothing.
     """
     require(actor, Permission.CONNECT)
     with transaction.atomic():
         locked = ExchangeAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
         if locked.is_enabled:
             return
+        # One may have outlived the disabling: whoever disabled it vanished before all were halted.
+        live = account.plans.filter(status__in=LIVE)
+        halt_all_or_refuse(live, note="The account was disabled.", actor=actor, now=now)
         ExchangeAccount.objects.filter(pk=account.pk).update(
             is_enabled=True,
             disabled_reason="",

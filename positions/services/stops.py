@@ -1,21 +1,25 @@
 """Pause, halt, discard and end cleanup plans."""
 
+import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from positions.domain.orders import CLOSED, OPEN, OrderState
 from positions.domain.plans import LIVE, UNSTARTED, IllegalPlanStep, PlanState
 from positions.domain.verdicts import Reason
 from positions.models import CleanupPlan, ExchangeAccount, Halt
+from positions.selectors.halts import halt_that_stops
 from positions.services import halts
 from positions.services.actors import Actor
 from positions.services.permissions import NotPermitted, Permission, has, require
 from positions.services.plans import BadReason, PlanRefused, is_author, locked_plan, step
 from positions.services.snapshots import want_snapshot
 from positions.services.transitions import LostClaim, deny_unsent, move_plan
+
+log = logging.getLogger(__name__)
 
 SCHEDULER = Actor.service("scheduler")
 _UNDER_A_STOP = "It was under a stop, which ends every plan."
@@ -43,7 +47,7 @@ def resume_plan(plan: CleanupPlan, *, actor: Actor, now: datetime) -> CleanupPla
         require(actor, Permission.APPROVE)
         if not settings.DUSTADMIN_LIVE_TRADING:
             raise PlanRefused("Live trading is off.")
-    if halts.in_force(plan.account):
+    if halt_that_stops(plan.account):
         raise PlanRefused("Everything is stopped. Release the stop first.")
     with transaction.atomic():
         resumed = step(
@@ -68,9 +72,12 @@ def halt_plan(plan: CleanupPlan, *, actor: Actor, now: datetime, note: str = "")
 def halt_everything(
     account: ExchangeAccount | None, *, reason: str, actor: Actor, now: datetime
 ) -> int:
-    """Press the kill switch and halt every live plan it stops; return how many were halted."""
+    """Press the kill switch and halt every live plan it stops; return how many were halted.
+
+    It waits for no start that is being committed: nothing of that plan leaves, and it is halted by
+    the dispatcher, or by whoever releases the stop.
+    """
     halts.press(account=account, reason=reason, actor=actor, now=now)
-    _wait_for_starts(account)
     what = account.slug if account else "everything"
     note = f"{actor.name} stopped {what}{f': {reason}' if reason else '.'}"
     return halt_all(_live_plans_of(account), note=note, actor=actor, now=now)
@@ -81,12 +88,21 @@ def release_stop(account: ExchangeAccount | None, *, actor: Actor, now: datetime
 
     A plan may still be live under it: its start was being committed as the switch was pressed, or
     whoever pressed it vanished before all were halted. It is halted before anything may leave.
+    Raise `PlanRefused` if one can't be halted now, or if somebody presses the switch meanwhile.
     """
     require(actor, Permission.RELEASE)
-    if not Halt.objects.filter(account=account, released_at=None).exists():
+    halt = Halt.objects.filter(account=account, released_at=None).first()
+    if halt is None:
         return False
-    halt_all(_live_plans_of(account), note=_UNDER_A_STOP, actor=actor, now=now)
-    return halts.release(account=account, actor=actor, now=now)
+    _wait_for_starts(account)
+    halt_all_or_refuse(_live_plans_of(account), note=_UNDER_A_STOP, actor=actor, now=now)
+    if halts.release(halt, actor=actor, now=now):
+        return True
+    if Halt.objects.filter(pk=halt.pk, released_at=None).exists():
+        raise PlanRefused(
+            "Somebody pressed the stop again while it was being released. It stays in force."
+        )
+    return False
 
 
 def _live_plans_of(account: ExchangeAccount | None) -> QuerySet[CleanupPlan]:
@@ -113,7 +129,19 @@ def halt_all(live: QuerySet[CleanupPlan], *, note: str, actor: Actor, now: datet
             count += 1
         except (IllegalPlanStep, LostClaim):
             continue  # it ended by itself in between
+        except OperationalError as error:
+            # Somebody holds it for too long. The others must not wait for that.
+            log.warning("%s could not be halted now: %s", plan, error)
     return count
+
+
+def halt_all_or_refuse(
+    live: QuerySet[CleanupPlan], *, note: str, actor: Actor, now: datetime
+) -> None:
+    """Halt these live plans before something may leave again; raise `PlanRefused` if one stays."""
+    halt_all(live, note=note, actor=actor, now=now)
+    if (stuck := live.first()) is not None:
+        raise PlanRefused(f"{stuck} could not be halted yet. Nothing has changed; try again.")
 
 
 def halt_what_may_not_run(*, now: datetime) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from positions import tasks
 from positions.domain.orders import OrderState
 from positions.domain.plans import PlanState
-from positions.models import AuditEvent, CleanupPlan
+from positions.models import AuditEvent, CleanupPlan, Halt
 from positions.selectors.accounts import account_reading
 from positions.selectors.overview import overview
 from positions.services import audit, dispatch, drafts, enabling, results, snapshots, starts, stops
@@ -145,6 +147,61 @@ def test_an_enabled_account_is_read_at_once_and_closes_the_books(world: World) -
     assert fresh(plan).closing_snapshot is not None
     enabling.enable_account(world.account, actor=TEST, now=world.now)
     assert AuditEvent.objects.filter(kind="account.enabled").count() == 1
+
+
+def test_a_plan_that_outlived_the_disabling_is_halted_before_the_account_is_enabled(
+    world: World,
+) -> None:
+    plan = world.start()
+    type(world.account).objects.update(is_enabled=False)  # whoever did it vanished then
+    enabling.enable_account(world.account, actor=TEST, now=world.now)
+    assert fresh(plan).state is PlanState.HALTED
+    assert fresh(world.account).is_enabled
+    assert world.sent() == []
+
+
+@pytest.fixture
+def stuck(world: World, monkeypatch: pytest.MonkeyPatch) -> CleanupPlan:
+    """Return the first of two live plans: somebody holds it for longer than one waits for a row."""
+    plan = world.start("0.05")
+    halt = stops.halt_plan
+
+    def halt_others(other: CleanupPlan, **named: Any) -> CleanupPlan:
+        if other == plan:
+            raise OperationalError("canceling statement due to lock timeout")
+        return halt(other, **named)
+
+    monkeypatch.setattr(stops, "halt_plan", halt_others)
+    return plan
+
+
+def test_a_plan_that_is_stuck_keeps_no_other_from_being_halted(
+    world: World, stuck: CleanupPlan
+) -> None:
+    other = world.start("0.10")
+    assert stops.halt_everything(None, reason="", actor=TEST, now=world.now) == 1
+    assert fresh(other).state is PlanState.HALTED
+    assert fresh(stuck).state is PlanState.RUNNING
+
+
+def test_the_dispatcher_goes_on_past_a_plan_that_is_stuck(world: World, stuck: CleanupPlan) -> None:
+    stops.halt_everything(None, reason="", actor=TEST, now=world.now)
+    world.clock.ahead += timedelta(hours=1)
+    assert "take_snapshot" in due(world)
+
+
+def test_nothing_is_let_go_while_a_plan_could_not_be_halted(
+    world: World, stuck: CleanupPlan, hire: Hire
+) -> None:
+    ada = hire("Administrator", "ada")
+    stops.halt_everything(None, reason="", actor=TEST, now=world.now)
+    with pytest.raises(PlanRefused, match="could not be halted yet"):
+        stops.release_stop(None, actor=ada, now=world.now)
+    assert Halt.objects.get().released_at is None
+    disable(world)
+    with pytest.raises(PlanRefused, match="could not be halted yet"):
+        enabling.enable_account(world.account, actor=ada, now=world.now)
+    assert not fresh(world.account).is_enabled
 
 
 @pytest.mark.parametrize("group", ["Viewer", "Operator", "Approver"])

@@ -21,7 +21,7 @@ from kombu.exceptions import KombuError
 from positions.domain.planning import NothingToClose
 from positions.domain.plans import LIVE, IllegalPlanStep, PlanState
 from positions.models import CleanupPlan, CloseOrder, ExchangeAccount
-from positions.services import dispatch, drafts, halts, snapshots, starts, stops
+from positions.services import dispatch, drafts, snapshots, starts, stops
 from positions.services.actors import Actor
 from positions.services.plans import PlanRefused
 from positions.services.transitions import LostClaim
@@ -274,7 +274,7 @@ class Stage:
         return self._released(None)
 
     def _released(self, account: ExchangeAccount | None) -> str:
-        done = halts.release(account=account, actor=self.approver, now=timezone.now())
+        done = stops.release_stop(account, actor=self.approver, now=timezone.now())
         return "released" if done else "nothing was stopped"
 
     # What happens at the exchange

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from positions.domain.orders import OrderState as S
 from positions.domain.plans import PlanState as P
-from positions.services import halts, stops
+from positions.services import stops
 from positions.services.actors import Actor
 from tests.journeys.faults.case import HELD, Case
 from tests.journeys.faults.house import House
@@ -128,7 +128,7 @@ def released(house: House) -> Iterator[None]:
     """Release the stop of everything afterwards."""
     yield
     person = Actor.person(User.objects.create_superuser("approver"))
-    assert halts.release(account=None, actor=person, now=timezone.now())
+    assert stops.release_stop(None, actor=person, now=timezone.now())
 
 
 def test_the_kill_switch_for_everything_lets_nothing_leave_that_had_no_leave_yet(
