@@ -259,6 +259,23 @@ def test_an_amount_that_is_none_is_no_usable_answer(world: World, field: str) ->
     assert len(world.sent()) == 1
 
 
+@pytest.mark.parametrize("field", ["price", "qty", "commission"])
+def test_a_trade_with_an_amount_that_is_none_is_no_usable_answer(world: World, field: str) -> None:
+    plan = world.start(PEPE)
+    world.exchange.fault("drop_after")
+    order = world.run(only(plan))
+    placed = world.exchange.ledger()["orders"][0]["order_id"]
+    trade = {"symbol": "PEPEUSDT", "id": 1, "orderId": placed, "price": "0.000008", "qty": "5000"}
+    trade |= {"commission": "0", "commissionAsset": "USDT", "time": 1, field: "nan"}
+    world.exchange.fault(
+        "garbage_before", method="GET", path="/api/v3/myTrades", body=json.dumps([trade])
+    )
+    world.later(2)
+    order = world.look_up(order)
+    assert (order.state, order.lookups, order.claim_token) == (S.UNKNOWN, 1, ""), told(plan)
+    assert only(world.work(plan)).state is S.FILLED
+
+
 def test_an_exchange_that_tells_less_than_before_is_asked_again(world: World) -> None:
     plan = world.start(PEPE)
     world.exchange.fault("drop_after")
