@@ -17,7 +17,8 @@ def test_workers_close_a_plan_and_every_change_is_explained(house: House) -> Non
     assert case.plan.state is P.COMPLETED
     assert {order.state for order in case.orders} == {S.FILLED}, case.told
     assert {order.filled_quantity for order in case.orders} == {HELD}
-    assert len(case.sent()) == 6
+    # A worker that still knows the clock of a test before is refused once, and compares it.
+    assert len([request for request in case.sent() if request["code"] != -1021]) == 6
     assert case.plan.closing_snapshot is not None
     assert case.plan.other_activity == []
     case.is_true()
