@@ -5,9 +5,9 @@ PORT ?= 8000
 SECONDS ?= 120
 # Three at a time on two cores: many tests wait for a process, a clock or a pace.
 PYTEST_ARGS ?= -n 3 --dist loadfile
-# Where the database matters, everything is tested on PostgreSQL as well.
-ON_POSTGRES := $(addprefix tests/,admin commands concurrency journeys services web) \
-	--ignore=tests/journeys/test_postgres.py
+# Models, services, concurrency and the journeys of orders are tested on PostgreSQL as well.
+ON_POSTGRES := $(addprefix tests/,concurrency services) $(addprefix tests/journeys/,faults soak \
+	test_closing_by_hand.py test_kill_switch.py test_plans_at_once.py)
 SHELL := /bin/sh
 BIN := .venv/bin
 

@@ -26,27 +26,38 @@ def scenes(system: Up, browser: Browser) -> Mapping[str, str]:
     return Stage(system, browser).set()
 
 
+def opened(page: Page, address: str) -> None:
+    """Go to the address; a live page that loads itself anew in this moment may be in the way."""
+    for _ in range(5):
+        try:
+            page.goto(address)
+        except PlaywrightError as error:
+            if "interrupted by another navigation" not in str(error):
+                raise
+        else:
+            return
+    raise AssertionError(f"{address} can't be opened")
+
+
 def judged(page: Page, address: str) -> tuple[list[dict[str, Any]], int]:
     """Return what axe finds, and by how many pixels the page is wider than the screen.
 
     A live page whose plan ends meanwhile loads itself anew, and is judged again then.
     """
-    for _ in range(3):
+    for _ in range(5):
         try:
             violations: list[dict[str, Any]] = AXE.run(page).response["violations"]
             overflow: int = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         except PlaywrightError as error:
             if "context was destroyed" not in str(error):
                 raise
-            page.goto(address)
+            opened(page, address)
         else:
             return violations, overflow
     raise AssertionError(f"{address} never stands still")
 
 
-@pytest.mark.parametrize(
-    ("width", "theme"), [(1440, "light"), (1440, "dark"), (375, "light"), (320, "dark")]
-)
+@pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (375, "light"), (320, "dark")])
 def test_every_scene_is_accessible_and_fits(
     scenes: Mapping[str, str], system: Up, browser: Browser, width: int, theme: str
 ) -> None:
@@ -59,7 +70,7 @@ def test_every_scene_is_accessible_and_fits(
     complaints = complaints_of(page)
     found: list[str] = []
     for name, address in scenes.items():
-        page.goto(address)
+        opened(page, address)
         found.extend(f"{name}: {text}" for text in complaints)
         violations, overflow = judged(page, address)
         for violation in violations:

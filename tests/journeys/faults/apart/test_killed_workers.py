@@ -56,7 +56,10 @@ def test_an_order_whose_worker_was_killed_is_sold_once(
     answers, requests = KILLED[point]
     assert case.state is S.FILLED, case.told
     assert case.order.filled_quantity == HELD
-    assert case.answers() == answers
+    # A lease may have been ended while a living worker held it; then its answer came too late to
+    # count, and the order was looked up.
+    told = zip(case.answers(), answers, strict=True)
+    assert all(answer in {expected, "UNKNOWN"} for answer, expected in told), case.told
     assert len(case.sent()) == requests
     assert len(case.placed()) == 1
     case.is_true()
