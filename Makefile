@@ -3,11 +3,13 @@
 PYTHON ?= python3
 PORT ?= 8000
 SECONDS ?= 120
-# Three at a time on two cores: many tests wait for a process, a clock or a pace.
-PYTEST_ARGS ?= -n 3 --dist loadfile
-# Models, services, concurrency and the journeys of orders are tested on PostgreSQL as well.
-ON_POSTGRES := $(addprefix tests/,concurrency services) $(addprefix tests/journeys/,faults soak \
-	test_closing_by_hand.py test_kill_switch.py test_plans_at_once.py)
+# Four at a time on two cores: many tests wait for a process, a clock or a pace. In the order of
+# their folders, so that those that take long begin early and the last ones are short.
+PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
+# Models, services, concurrency and the journeys of an order are tested on PostgreSQL as well. Pages,
+# commands and what `up` starts and watches are not: test_postgres.py runs them on one of its own.
+ON_POSTGRES := $(addprefix tests/,concurrency services $(addprefix journeys/, \
+	faults soak test_closing_by_hand.py test_kill_switch.py test_pace.py test_plans_at_once.py))
 SHELL := /bin/sh
 BIN := .venv/bin
 

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def wait_until(condition: Callable[[], Any], *, seconds: float = 10, what: str = "it") -> Any:
+def wait_until(condition: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> Any:
     """Return the condition's first true value; fail when it does not come in time."""
     deadline = time.monotonic() + seconds
     while True:

@@ -21,7 +21,7 @@ from django.conf import settings as configured
 from django.db import connections
 from django.utils import timezone
 
-from positions.domain.pacing import Kind, Limit, Track
+from positions.domain.pacing import SECOND, Kind, Limit, Track
 from positions.exchanges import ccxt_adapter, ccxt_client
 from positions.exchanges.ccxt_adapter import CcxtExchange
 from positions.exchanges.clocks import Clocks
@@ -112,7 +112,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
     def run(number: int) -> None:
         try:
-            start.wait(timeout=10)
+            start.wait(timeout=60)
             results[number] = calls[number]()
         except Exception as error:  # noqa: BLE001 - handed to the test
             results[number] = error
@@ -134,13 +134,14 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
 @dataclass
 class Clock:
-    """The machine's clock, moved forward by what a test asks for."""
+    """The machine's clock, moved forward by what a test asks for, or stopped at a moment."""
 
     ahead: timedelta = timedelta(0)
+    stopped_at: datetime | None = None
 
     def __call__(self) -> datetime:
         """Return the moment that services are told."""
-        return timezone.now() + self.ahead
+        return (self.stopped_at or timezone.now()) + self.ahead
 
 
 @dataclass
@@ -164,8 +165,9 @@ class World:
         return open_exchange(self.account, policies.in_force(self.account).as_domain())
 
     def later(self, seconds: float) -> None:
-        """Let time pass everywhere: for us and for the exchange."""
+        """Let time pass everywhere: for us, for the exchange, and for the pace that we keep."""
         self.clock.ahead += timedelta(seconds=seconds)
+        let_pass(self.port.pacer, seconds)
         self.skew_ms += int(seconds * 1000)
         self.exchange.control("POST", "clock", {"skew_ms": self.skew_ms})
         self.port._client.forget_clock()
@@ -259,6 +261,14 @@ def forget_orders(pacer: Pacer) -> None:
     limits = {*pacer.limits, *(Limit(allowed=1, window=seconds) for seconds in (1, 10, 86_400))}
     idle = {limit.name: Track(drained_at=0) for limit in limits if limit.kind is Kind.ORDERS}
     assert pacer._memory.write(memory, tracks={**memory.tracks, **idle})
+
+
+def let_pass(pacer: Pacer, seconds: float) -> None:
+    """Let what was reserved in Valkey drain as it would in so many seconds."""
+    memory = pacer._memory.read()
+    by = -int(seconds * SECOND)
+    moved = {name: track.moved(by) for name, track in memory.tracks.items()}
+    assert pacer._memory.write(memory, tracks=moved)
 
 
 def fresh(row: Any) -> Any:

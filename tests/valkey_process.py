@@ -52,7 +52,7 @@ class ValkeyProcess:
         """End it."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
             self._process = None
 
     def crash(self) -> None:

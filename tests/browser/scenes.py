@@ -29,6 +29,17 @@ DUST = {
     "USDT": "184.20",
 }
 
+# Several commands in one process, which starts once: their environments and arguments on stdin.
+SEVERAL = """
+import json, os, sys
+import django
+from django.core.management import call_command
+django.setup()
+for variables, arguments in json.load(sys.stdin):
+    os.environ.update(variables)
+    call_command(*arguments)
+"""
+
 
 def password_of(up: Up) -> str:
     """Return the first administrator's password from the ready message."""
@@ -39,6 +50,7 @@ def password_of(up: Up) -> str:
 
 def sign_in(context: BrowserContext, up: Up) -> Page:
     """Return a page on which the first administrator is signed in."""
+    context.set_default_timeout(60_000)  # the machine may be busy
     page = context.new_page()
     page.goto(f"http://127.0.0.1:{up.port}/auth/login/")
     page.fill("[name=login]", "admin")
@@ -55,11 +67,13 @@ class Stage:
     up: Up
     browser: Browser
     addresses: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)  # API keys by account
 
     def set(self) -> Mapping[str, str]:
         """Bring it into every state; return the address of each by the scene's name."""
         context = self.browser.new_context(base_url=f"http://127.0.0.1:{self.up.port}")
-        page = sign_in(context, self.up)
+        sign_in(context, self.up)
+        self._desks("desk-two", "desk-three", "desk-four", "desk-five")
         for scene in (
             self._reference,
             self._closed,
@@ -70,7 +84,10 @@ class Stage:
             self._crowded,
             self._fixed_pages,
         ):
+            # A page of its own: the one before may be about to load itself anew.
+            page = context.new_page()
             scene(page)
+            page.close()
         context.close()
         return self.addresses
 
@@ -83,33 +100,43 @@ class Stage:
             f"http://127.0.0.1:{ports[demo]}/_control/{action}",
             json=data,
             params={"key": key} if key else {},
-            timeout=10,
+            timeout=30,
         )
         assert reply.ok, reply.text
         return reply.json()
 
-    def account(self, slug: str) -> str:
-        """Connect another account with the reference case's balances; return its API key."""
-        keys = self.control("accounts", {"name": slug, "balances": DUST})
+    def _desks(self, *slugs: str) -> None:
+        """Connect more accounts with the reference case's balances and read them."""
         ports = json.loads((self.up.state / "sandbox" / "ports.json").read_text())
-        self.manage(
-            "add_account",
-            slug,
-            "--exchange=binance",
+        steps: list[tuple[dict[str, str], list[str]]] = []
+        for slug in slugs:
+            keys = self.control("accounts", {"name": slug, "balances": DUST})
+            self.keys[slug] = keys["api_key"]
+            credentials = {
+                "DUSTADMIN_API_KEY": keys["api_key"],
+                "DUSTADMIN_API_SECRET": keys["api_secret"],
+            }
+            steps.append((credentials, ["add_account", slug, "--exchange=binance"]))
+            steps.append(({}, ["take_snapshot", slug]))
+        self._run(
+            [sys.executable, "-c", SEVERAL],
+            told=json.dumps(steps),
+            DJANGO_SETTINGS_MODULE="dustadmin.settings",
             DUSTADMIN_EXCHANGE_BASE_URLS=json.dumps(
                 {"binance": f"http://127.0.0.1:{ports['demo']}"}
             ),
-            DUSTADMIN_API_KEY=keys["api_key"],
-            DUSTADMIN_API_SECRET=keys["api_secret"],
         )
-        self.manage("take_snapshot", slug)
-        return str(keys["api_key"])
 
-    def manage(self, *arguments: str, exits: int = 0, **variables: str) -> None:
+    def manage(self, *arguments: str, exits: int = 0) -> None:
         """Run one of the product's commands on the running system."""
+        self._run([sys.executable, str(ROOT / "manage.py"), *arguments], exits=exits)
+
+    def _run(self, command: list[str], *, told: str = "", exits: int = 0, **names: str) -> None:
         done = subprocess.run(
-            [sys.executable, str(ROOT / "manage.py"), *arguments],
-            env=clean_environment(DUSTADMIN_STATE_DIR=str(self.up.state), **variables),
+            command,
+            cwd=ROOT,
+            env=clean_environment(DUSTADMIN_STATE_DIR=str(self.up.state), **names),
+            input=told,
             capture_output=True,
             text=True,
             check=False,
@@ -141,7 +168,6 @@ class Stage:
         self.addresses["plan-preview"] = self.draft(page, "demo")
 
     def _closed(self, page: Page) -> None:
-        self.account("desk-two")
         expired = self.draft(page, "desk-two", "0.50")
         plan = self.draft(page, "desk-two")
         self.start(page)
@@ -153,7 +179,7 @@ class Stage:
         self.addresses["order-filled"] = self._order_page(page, plan, "DOGE")
 
     def _unknown(self, page: Page) -> None:
-        key = self.account("desk-three")
+        key = self.keys["desk-three"]
         plan = self.draft(page, "desk-three")
         of_xrp = {"method": "POST", "path": ORDER, "api_key": key, "match": {"symbol": "XRPUSDT"}}
         asked = {"method": "GET", "path": ORDER, "api_key": key, "match": {"symbol": "XRPUSDT"}}
@@ -165,7 +191,6 @@ class Stage:
         self.addresses["order-unknown"] = self._order_page(page, plan, "XRP")
 
     def _paused(self, page: Page) -> None:
-        self.account("desk-four")
         self.control("latency", {"seconds": "0.5"})
         plan = self.draft(page, "desk-four")
         self.start(page)
@@ -175,7 +200,6 @@ class Stage:
         self.addresses["plan-paused"] = plan
 
     def _halted(self, page: Page) -> None:
-        self.account("desk-five")
         self.manage("halt", "desk-five")
         self.addresses["account-stopped"] = "/accounts/desk-five/"
 
@@ -194,9 +218,12 @@ class Stage:
         self.addresses["plan-running"] = plan
 
     def _order_page(self, page: Page, plan: str, asset: str) -> str:
-        page.goto(plan)
-        link = page.locator("tr", has_text=asset).locator("a[href^='/orders/']").first
-        return str(link.get_attribute("href"))
+        other = page.context.new_page()  # the plan's own may be about to load itself anew
+        other.goto(plan)
+        link = other.locator("tr", has_text=asset).locator("a[href^='/orders/']").first
+        address = str(link.get_attribute("href"))
+        other.close()
+        return address
 
     def _fixed_pages(self, page: Page) -> None:
         self.addresses |= {

@@ -80,7 +80,7 @@ def test_a_threshold_that_is_tried_stays_when_the_table_changes(crowded: Page) -
     expect(crowded.locator("#what-if")).to_contain_text("At $0.50")
     assert crowded.url.endswith("/?threshold=0.50&sort=asset")
     expect(crowded.locator("#live-region")).to_have_text(
-        re.compile(r"^At \$0\.50: over the cap by \d+, \d+ can be closed\.$"), timeout=10_000
+        re.compile(r"^At \$0\.50: over the cap by \d+, \d+ can be closed\.$"), timeout=60_000
     )
     crowded.locator("#page-next").click()
     expect(crowded.locator("#positions")).to_contain_text("51 to 100 of")

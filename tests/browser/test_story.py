@@ -44,7 +44,7 @@ def test_a_person_sees_the_dust_tries_a_threshold_closes_it_and_audits_it(
 
     # Each order goes to Filled, and the page turns into the result by itself.
     expect(page.get_by_text("6 of 6 positions closed")).to_be_visible(timeout=60_000)
-    expect(page.get_by_text("Waiting for the closing snapshot")).to_have_count(0, timeout=30_000)
+    expect(page.get_by_text("Waiting for the closing snapshot")).to_have_count(0, timeout=60_000)
     expect(page.locator("body")).to_contain_text("$2.1073")
 
     page.goto("/accounts/demo/")

@@ -68,7 +68,7 @@ def test_a_plan_goes_through_a_worker_and_comes_back_proved(
     )
     try:
         # It asks for a worker for five seconds, which is the worker's time to start as well.
-        for _ in range(6):
+        for _ in range(12):
             done = manage(*close, "--json")
             if done.returncode != 2:
                 break
@@ -79,7 +79,7 @@ def test_a_plan_goes_through_a_worker_and_comes_back_proved(
         assert (document["totals"]["counts_before"], document["totals"]["counts_after"]) == (8, 2)
     finally:
         worker.terminate()
-        worker.wait(timeout=30)
+        worker.wait(timeout=60)
     whole = manage("verify_audit")
     assert whole.returncode == 0
     assert whole.stdout.endswith("intact\n")

@@ -29,7 +29,7 @@ def cut_all_connections() -> None:
 
     thread = threading.Thread(target=cut)
     thread.start()
-    thread.join(timeout=30)
+    thread.join(timeout=60)
     assert not thread.is_alive()
 
 

@@ -47,7 +47,7 @@ def test_two_commands_that_read_at_once_read_once(world: World, tmp_path: Path) 
         )
         for _ in range(2)
     ]
-    said = [command.communicate(timeout=60) for command in commands]
+    said = [command.communicate(timeout=120) for command in commands]
     assert [command.returncode for command in commands] == [0, 0], said
     assert len({out for out, _ in said}) == 1
     assert readings(world) == before + 1

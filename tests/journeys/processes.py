@@ -21,7 +21,7 @@ from django.db import connection
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def eventually(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
+def eventually(condition: Callable[[], object], *, seconds: float = 60.0) -> None:
     """Return as soon as the condition holds; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -70,7 +70,7 @@ def test_under_a_stop_no_step_of_a_worker_sends_anything_but_questions(
     press_and_vanish(world, everything=everything)
     for _ in range(8):
         take_every_step(world)
-        world.later(5)
+        world.later(15)
     assert changing_requests(world) == before
     assert order_of(plan, "SHIB").state is S.PLANNED
     assert order_of(plan, "PEPE").state is S.PLANNED, told(plan)  # proved absent, not sent again

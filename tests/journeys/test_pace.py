@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,7 +13,7 @@ from positions.domain.orders import OrderState as S
 from positions.models import CloseOrder
 from positions.services import attempts, dispatch, execution, stops
 from positions.services.connections import redis_client
-from tests.trading import TEST, World, fresh, order_of
+from tests.trading import TEST, Clock, World, fresh, order_of
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
 
@@ -67,9 +69,8 @@ def test_nobody_waits_for_a_look_that_another_worker_takes_while_the_old_one_ser
     first, second = plan.orders.all()[:2]
     world.run(first)
     before = asked(world, "/api/v3/account")
-    world.later(3.5)
-    key = f"dustadmin:look:{world.account.pk}:{world.account.key_fingerprint[:16]}:lock"
-    with redis_client().lock(key, timeout=30):
+    grow_old(world)
+    with redis_client().lock(f"{look_key(world)}:lock", timeout=30):
         assert world.run(second).state is S.FILLED
     assert asked(world, "/api/v3/account") == before
 
@@ -78,9 +79,22 @@ def test_a_next_look_that_fails_does_no_harm_while_the_old_one_serves(world: Wor
     plan = world.start()
     first, second = plan.orders.all()[:2]
     world.run(first)
-    world.later(3.5)
+    grow_old(world)
     world.exchange.fault("status_before", method="GET", path="/api/v3/account", status=503)
     assert world.run(second).state is S.FILLED
+
+
+def look_key(world: World) -> str:
+    """Return where Valkey keeps the account's look."""
+    return f"dustadmin:look:{world.account.pk}:{world.account.key_fingerprint[:16]}"
+
+
+def grow_old(world: World) -> None:
+    """Let the look be near the end of its four seconds, and stay there however slow we are."""
+    found = redis_client().get(look_key(world))
+    asked_at = datetime.fromisoformat(json.loads(found)["asked_at"])
+    redis_client().persist(look_key(world))
+    world.clock = Clock(stopped_at=asked_at + timedelta(seconds=3.5))
 
 
 # --- Late ---------------------------------------------------------------------------------------

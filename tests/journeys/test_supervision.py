@@ -240,7 +240,7 @@ def test_children_end_even_when_the_supervisor_is_killed(tmp_path):
         driver.kill()
         driver.wait()
 
-    eventually(lambda: not alive(children), seconds=10)
+    eventually(lambda: not alive(children))
 
 
 WATCHED = """
@@ -265,7 +265,7 @@ def test_the_watcher_of_other_systems_kills_the_command_when_the_pipe_ends(tmp_p
 
     os.close(writing)
 
-    assert command.wait(timeout=10) == -signal.SIGKILL
+    assert command.wait(timeout=60) == -signal.SIGKILL
     eventually(lambda: not alive(watcher))
     os.close(reading)
 
@@ -284,7 +284,7 @@ def test_the_watcher_ends_with_its_command(tmp_path):
     command.kill()
     command.wait()
 
-    eventually(lambda: not alive(watcher), seconds=10)
+    eventually(lambda: not alive(watcher))
     os.close(reading)
     os.close(writing)
 

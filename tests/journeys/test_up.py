@@ -23,7 +23,7 @@ def status(up: Up, page: str) -> int:
     with requests.Session() as session:
         session.trust_env = False
         try:
-            return session.get(f"http://127.0.0.1:{up.port}/{page}", timeout=10).status_code
+            return session.get(f"http://127.0.0.1:{up.port}/{page}", timeout=30).status_code
         except requests.RequestException:
             return 0
 
@@ -32,7 +32,7 @@ def missing(up: Up) -> dict[str, str]:
     with requests.Session() as session:
         session.trust_env = False
         parts: dict[str, str] = session.get(
-            f"http://127.0.0.1:{up.port}/readyz", timeout=10
+            f"http://127.0.0.1:{up.port}/readyz", timeout=30
         ).json()["missing"]
         return parts
 
@@ -79,7 +79,7 @@ def test_nothing_but_the_pages_listens_on_a_port(system):
 def test_a_second_up_on_the_same_state_is_refused_in_one_line(system, start):
     second = start(state=system.state, port=demo.free_port())
 
-    assert second.process.wait(timeout=30) == 2
+    assert second.process.wait(timeout=60) == 2
     assert re.fullmatch(r".*Another 'manage\.py up' is running.*\n", second.complained())
     assert status(system, "readyz") == 200
 
@@ -92,7 +92,7 @@ def test_a_taken_port_is_refused_in_one_line_and_leaves_nothing_running(start, t
 
         up = start(port=port)
 
-        assert up.process.wait(timeout=30) == 2
+        assert up.process.wait(timeout=60) == 2
     assert re.fullmatch(rf".*Port {port} is taken by another program.*\n", up.complained())
     assert not (tmp_path / "valkey").exists()
 
@@ -101,7 +101,7 @@ def test_a_taken_port_is_refused_in_one_line_and_leaves_nothing_running(start, t
 def test_a_port_that_is_none_is_refused_in_one_line(start, port):
     up = start(port=port)
 
-    assert up.process.wait(timeout=30) == 2
+    assert up.process.wait(timeout=60) == 2
     assert re.fullmatch(rf".*'{port}' is not a port from 1 to 65535\n", up.complained())
 
 
@@ -117,7 +117,7 @@ def test_a_killed_child_is_restarted_with_one_line_and_all_is_ready_again(system
     eventually(lambda: line in system.said())
     assert system.said().count(f"{name} ended") == 1
     eventually(lambda: system.child(part).pid != first.pid)
-    eventually(lambda: status(system, "readyz") == 200, seconds=60)
+    eventually(lambda: status(system, "readyz") == 200)
 
 
 def test_a_worker_that_hangs_is_named_by_readyz_while_healthz_stays_well(system):
@@ -139,7 +139,7 @@ def test_one_ctrl_c_ends_everything_and_the_next_start_keeps_people_and_their_pa
 
     up.process.send_signal(signal.SIGINT)
 
-    assert up.process.wait(timeout=15) == 0
+    assert up.process.wait(timeout=60) == 0
     assert alive(processes) == []
     assert up.said().endswith("Everything has ended.\n")
     assert up.complained() == ""
@@ -149,7 +149,7 @@ def test_one_ctrl_c_ends_everything_and_the_next_start_keeps_people_and_their_pa
     assert "password is reset with" in again.said()
     assert "Sign in as" not in again.said()
     again.process.send_signal(signal.SIGTERM)
-    assert again.process.wait(timeout=15) == 0
+    assert again.process.wait(timeout=60) == 0
 
 
 def test_ctrl_c_during_the_start_leaves_nothing_behind(start):
@@ -159,7 +159,7 @@ def test_ctrl_c_during_the_start_leaves_nothing_behind(start):
 
     up.process.send_signal(signal.SIGINT)
 
-    assert up.process.wait(timeout=30) == 0
+    assert up.process.wait(timeout=60) == 0
     assert alive(processes) == []
 
 
@@ -172,7 +172,7 @@ def test_no_child_outlives_a_killed_up_and_the_next_start_works_at_once(start):
     up.process.wait()
     again = start(state=up.state, port=up.port)
 
-    eventually(lambda: not alive(processes), seconds=15)
+    eventually(lambda: not alive(processes))
     again.wait_until_ready()
 
 
@@ -186,7 +186,7 @@ def test_a_web_server_that_can_not_be_kept_running_ends_everything(start):
             eventually(lambda times=times: up.said().count("web ended") == times)
             eventually(lambda: " gunicorn " in str(descendants(up.process.pid)))
 
-    assert up.process.wait(timeout=20) == 1
+    assert up.process.wait(timeout=60) == 1
     assert re.fullmatch(r".*web ended 3 times within 30 s .*\n", up.complained())
     assert alive(processes) == []
 
@@ -202,13 +202,13 @@ def test_the_demo_is_connected_once_and_found_again_on_its_ports(start):
     os.kill(up.child("--scenario minimums").pid, signal.SIGKILL)
     eventually(lambda: "sandbox-demo-minimums ended" in up.said())
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(timeout=15) == 0
+    assert up.process.wait(timeout=60) == 0
 
     again = start(state=up.state).wait_until_ready()
 
     assert json.loads((up.state / "sandbox" / "ports.json").read_text()) == ports
     again.process.send_signal(signal.SIGINT)
-    assert again.process.wait(timeout=15) == 0
+    assert again.process.wait(timeout=60) == 0
 
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

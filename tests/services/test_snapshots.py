@@ -94,7 +94,7 @@ def test_an_account_that_stays_empty_is_believed_in_the_end(world: World) -> Non
     world.exchange.fault("empty_balances", times=None, **ACCOUNT)
     codes = []
     for _ in range(6):
-        world.clock.ahead += timedelta(seconds=30)
+        world.later(30)
         codes.append(world.snapshot().failure_code)
     assert codes[:3] == ["READS_EMPTY"] * 3
     assert codes[-1] == ""
@@ -106,7 +106,7 @@ def test_another_failure_between_does_not_prove_emptiness(world: World) -> None:
     world.exchange.fault("status_before", status=503, times=1, **ACCOUNT)
     world.exchange.fault("empty_balances", times=None, **ACCOUNT)
     for _ in range(4):
-        world.clock.ahead += timedelta(seconds=40)
+        world.later(40)
         assert world.snapshot().status == "FAILED"
 
 

@@ -134,6 +134,10 @@ class Case:
             and request["api_key"] == self.keys["api_key"]
         ]
 
+    def in_time(self) -> list[dict[str, Any]]:
+        """Return those of them that the exchange did not refuse for having come too late."""
+        return [request for request in self.sent() if request["code"] != -1021]
+
     def placed(self) -> list[dict[str, Any]]:
         """Return the orders that the exchange has from this account."""
         orders = self.house.exchange.ledger(since=2**62)["orders"]
