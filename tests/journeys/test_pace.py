@@ -70,7 +70,7 @@ def test_nobody_waits_for_a_look_that_another_worker_takes_while_the_old_one_ser
     world.run(first)
     before = asked(world, "/api/v3/account")
     grow_old(world)
-    with redis_client().lock(f"{look_key(world)}:lock", timeout=30):
+    with redis_client().lock(f"{look_key(world)}:lock", timeout=300):
         assert world.run(second).state is S.FILLED
     assert asked(world, "/api/v3/account") == before
 
