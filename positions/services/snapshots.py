@@ -81,7 +81,12 @@ def take_snapshot(
         if recent is not None:
             return recent
         if _claim(account, now=now):
-            break
+            # Somebody may have kept one and given up the claim since it was looked for.
+            recent = newest_since(account, max(recently, not_before or recently))
+            if recent is None:
+                break
+            _give_up_claim(account)
+            return recent
         if time.monotonic() > deadline:
             return _failed(
                 account,
@@ -95,7 +100,7 @@ def take_snapshot(
     try:
         return _read_and_keep(account, trigger=trigger, clock=clock)
     finally:
-        ExchangeAccount.objects.filter(pk=account.pk).update(snapshot_claimed_until=None)
+        _give_up_claim(account)
 
 
 def check_enabled(account: ExchangeAccount) -> None:
@@ -115,6 +120,10 @@ def _claim(account: ExchangeAccount, *, now: datetime) -> bool:
         Q(snapshot_claimed_until=None) | Q(snapshot_claimed_until__lt=now), pk=account.pk
     ).update(snapshot_claimed_until=now + CLAIM)
     return claimed == 1
+
+
+def _give_up_claim(account: ExchangeAccount) -> None:
+    ExchangeAccount.objects.filter(pk=account.pk).update(snapshot_claimed_until=None)
 
 
 def _read_and_keep(account: ExchangeAccount, *, trigger: Actor, clock: Clock) -> Snapshot:
