@@ -3,13 +3,14 @@
 PYTHON ?= python3
 PORT ?= 8000
 SECONDS ?= 120
-# Four at a time on two cores: many tests wait for a process, a clock or a pace. In the order of
+# Three at a time on two cores: many tests wait for a process, a clock or a pace. In the order of
 # their folders, so that those that take long begin early and the last ones are short.
-PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
-# Models, services, concurrency and the journeys of an order are tested on PostgreSQL as well. Pages,
-# commands and what `up` starts and watches are not: test_postgres.py runs them on one of its own.
-ON_POSTGRES := $(addprefix tests/,concurrency services $(addprefix journeys/, \
-	faults soak test_closing_by_hand.py test_kill_switch.py test_pace.py test_plans_at_once.py))
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
+# Models, services, concurrency and the journeys of an order are tested on PostgreSQL as well. What
+# harms processes (faults/apart, the soak) and pages, commands and `up` run there on demand:
+# python -m tests.on_postgres FOLDER.
+ON_POSTGRES := $(addprefix tests/,concurrency services $(addprefix journeys/, faults/stepped \
+	faults/together test_closing_by_hand.py test_kill_switch.py test_plans_at_once.py))
 SHELL := /bin/sh
 BIN := .venv/bin
 

@@ -1,6 +1,8 @@
 """Run the demo's sandbox exchanges and connect their accounts."""
 
+import contextlib
 import json
+import random
 import socket
 import time
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from positions.services.credentials import Credentials
 SCENARIOS = {"demo": "seed8", "demo-minimums": "minimums", "demo-crowded": "crowded"}
 _ANSWER_SECONDS = 2.0
 # A program that was killed a moment ago may still be closing its port.
+_SERVER_PORTS = range(15_000, 32_000)
 _PORT_PATIENCE_SECONDS = 2.0
 
 
@@ -101,11 +104,15 @@ def exchanges(*, folder: Path, create: bool) -> list[DemoExchange]:
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of the loopback interface that nobody uses right now; `OSError` if none is.
+
+    Below those that outgoing connections get, so that none of them takes it before a server does.
+    """
+    for port in random.sample(_SERVER_PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("No port of this machine is free.")
 
 
 def is_free(port: int) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from positions.management.demo import free_port
 from tests.browser.chromium import QUIET, chromium
 from tests.browser.scenes import sign_in
-from tests.journeys.processes import Up, free_port
+from tests.journeys.processes import Up
 
 expect.set_options(timeout=60_000)  # the machine may be busy
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from positions.management.demo import free_port
 from tests.browser.chromium import QUIET, chromium
 from tests.browser.scenes import Stage, sign_in
-from tests.journeys.processes import Up, free_port
+from tests.journeys.processes import Up
 
 LEAST_HEIGHT, MOST_HEIGHT = 812, 3000
 WIDE = {"width": 1440, "height": LEAST_HEIGHT}

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -162,13 +161,6 @@ def rows(state: Path, sql: str) -> list[tuple[Any, ...]]:
     with closing(database):
         result: list[tuple[Any, ...]] = database.execute(sql).fetchall()
         return result
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Up:

@@ -203,7 +203,7 @@ def test_an_answer_that_is_on_its_way_wins(world: World, approver: Actor) -> Non
     plan = unknown(world)
     order = only(plan)
     world.exchange.clear_faults()
-    world.exchange.fault("delay_before", seconds="5", **LOOK_UP)
+    world.exchange.fault("delay_after", seconds="3", **LOOK_UP)
     world.later(61)
 
     def close_it() -> None:
