@@ -51,6 +51,11 @@ def test_a_first_visit_takes_few_requests_and_few_bytes(
     assert seen.bytes <= MOST_BYTES, seen.told()
 
 
+def ends(address: str) -> re.Pattern[str]:
+    """Return what an address with this end matches; a page's address follows its content."""
+    return re.compile(re.escape(address) + "$")
+
+
 def test_the_table_turns_its_pages_in_place_and_the_address_follows(crowded: Page) -> None:
     rows = crowded.locator("#positions tr[data-row]")
     expect(rows).to_have_count(50)
@@ -58,12 +63,12 @@ def test_the_table_turns_its_pages_in_place_and_the_address_follows(crowded: Pag
     crowded.evaluate("window.stays = true")
     crowded.locator("#page-next").click()
     expect(crowded.locator("#positions")).to_contain_text("51 to 100 of")
-    assert crowded.url.endswith(f"/accounts/{slug_of(POSITIONS)}/?page=2")
+    expect(crowded).to_have_url(ends(f"/accounts/{slug_of(POSITIONS)}/?page=2"))
     assert rows.first.inner_text() != first
     # A filter begins at its first page and keeps nothing of the other one.
     crowded.locator("#filter-dust").click()
     expect(crowded.locator("#positions")).to_contain_text("1 to 50 of")
-    assert crowded.url.endswith("/?category=DUST")
+    expect(crowded).to_have_url(ends("/?category=DUST"))
     expect(crowded.locator("tr.cut")).to_have_count(1)
     assert crowded.evaluate("window.stays")
     # Back is the page before, and an address alone shows the same.
@@ -78,17 +83,17 @@ def test_a_threshold_that_is_tried_stays_when_the_table_changes(crowded: Page) -
     expect(crowded.locator("th[aria-sort=ascending]")).to_have_text("Asset")
     crowded.fill("#threshold-input", "0.50")
     expect(crowded.locator("#what-if")).to_contain_text("At $0.50")
-    assert crowded.url.endswith("/?threshold=0.50&sort=asset")
+    expect(crowded).to_have_url(ends("/?threshold=0.50&sort=asset"))
     expect(crowded.locator("#live-region")).to_have_text(
         re.compile(r"^At \$0\.50: over the cap by \d+, \d+ can be closed\.$"), timeout=60_000
     )
     crowded.locator("#page-next").click()
     expect(crowded.locator("#positions")).to_contain_text("51 to 100 of")
-    assert crowded.url.endswith("/?threshold=0.50&sort=asset&page=2")
+    expect(crowded).to_have_url(ends("/?threshold=0.50&sort=asset&page=2"))
     expect(crowded.locator("#positions caption")).to_have_text("Positions at a threshold of $0.50")
     crowded.fill("#find", "A0019")
     expect(crowded.locator("#positions tr[data-row]")).to_have_count(1)
-    assert crowded.url.endswith("/?threshold=0.50&find=A0019&sort=asset")
+    expect(crowded).to_have_url(ends("/?threshold=0.50&find=A0019&sort=asset"))
 
 
 def test_keys_walk_the_rows_of_a_page(crowded: Page) -> None:
