@@ -133,9 +133,8 @@ def test_an_order_whose_connection_was_never_made_is_sent_again(
 # The key, and the clock
 
 
-def test_a_key_that_is_revoked_in_the_middle_pauses_the_plan_until_it_is_given_back(
-    house: House,
-) -> None:
+def in_the_middle(house: House) -> tuple[Case, Mark, list[Mark]]:
+    """Start three orders: the first is held with its leave, the others with their claim."""
     case = house.case(assets=3)
     first, *others = case.assets
     leaves = case.arm(Point.AFTER_LEAVE, Action.HOLD, asset=first)
@@ -143,6 +142,13 @@ def test_a_key_that_is_revoked_in_the_middle_pauses_the_plan_until_it_is_given_b
     case.start()
     for mark in (leaves, *claimed):
         mark.reached()
+    return case, leaves, claimed
+
+
+def test_a_key_that_is_revoked_in_the_middle_pauses_the_plan_until_it_is_given_back(
+    house: House,
+) -> None:
+    case, leaves, claimed = in_the_middle(house)
     case.revoke_key(True)
     leaves.go_on()
     wait_for(lambda: case.state is S.REJECTED, what="the refusal")
@@ -162,13 +168,7 @@ def test_a_key_that_is_revoked_in_the_middle_pauses_the_plan_until_it_is_given_b
 
 @pytest.mark.parametrize("skew_ms", [30_000, -30_000])
 def test_a_clock_that_jumps_in_the_middle_is_compared_again(house: House, skew_ms: int) -> None:
-    case = house.case(assets=3)
-    first, *others = case.assets
-    leaves = case.arm(Point.AFTER_LEAVE, Action.HOLD, asset=first)
-    claimed = [case.arm(Point.AFTER_CLAIM, Action.HOLD, asset=asset) for asset in others]
-    case.start()
-    for mark in (leaves, *claimed):
-        mark.reached()
+    case, leaves, claimed = in_the_middle(house)
     house.exchange.control("POST", "clock", {"skew_ms": skew_ms})
     for mark in (leaves, *claimed):
         mark.go_on()
