@@ -11,8 +11,15 @@ from django.utils import timezone
 from kombu.exceptions import KombuError
 
 from positions.models import ExchangeAccount
+from positions.services import (
+    conversion_lookups,
+    conversions,
+    execution,
+    reconciliation,
+    results,
+    snapshots,
+)
 from positions.services import dispatch as dispatching
-from positions.services import execution, reconciliation, results, snapshots
 from positions.services.actors import Actor
 
 log = logging.getLogger(__name__)
@@ -71,6 +78,18 @@ def _wake_next(order_pk: int, orders: int) -> None:
 def look_up_order(order_pk: int) -> None:
     """Ask what became of one order."""
     reconciliation.look_up_order(order_pk, clock=timezone.now)
+
+
+@shared_task  # type: ignore[untyped-decorator]  # celery ships no types
+def run_conversion(plan_pk: int) -> None:
+    """Convert a plan's small balances in one batch."""
+    conversions.run_conversion(plan_pk, clock=timezone.now)
+
+
+@shared_task  # type: ignore[untyped-decorator]  # celery ships no types
+def look_up_conversion(conversion_pk: int) -> None:
+    """Ask what became of one batch."""
+    conversion_lookups.look_up_conversion(conversion_pk, clock=timezone.now)
 
 
 @shared_task  # type: ignore[untyped-decorator]  # celery ships no types

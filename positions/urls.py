@@ -34,6 +34,9 @@ urlpatterns = [
     path("accounts/<slug:slug>/policy/", policy_pages.policy_detail, name="policy_detail"),
     path("accounts/<slug:slug>/key/", key_changes.replace_key, name="replace_key"),
     path("accounts/<slug:slug>/disable/", connections.disable_account, name="disable_account"),
+    path(
+        "accounts/<slug:slug>/unverified/", connections.accept_unverified, name="accept_unverified"
+    ),
     path("accounts/<slug:slug>/enable/", connections.enable_account, name="enable_account"),
     path("accounts/<slug:slug>/plans/", plans.draft_plan, name="draft_plan"),
     path("accounts/<slug:slug>/stop/", stops.stop_account, name="stop_account"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sandbox import fields, ledger
+from sandbox import dust, fields, ledger
 from sandbox.amounts import BadValue, parse_amount, plain
 from sandbox.books import BUY, SELL
 from sandbox.fields import Data
 from sandbox.matching import Ticket
-from sandbox.records import DEFAULT_PERMISSIONS, LIMIT_ORDER, MARKET_ORDER, Account, Order
+from sandbox.records import LIMIT_ORDER, MARKET_ORDER, Account, Order
 
 if TYPE_CHECKING:
     from sandbox.service import Service
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def set_permissions(service: Service, key: str | None, data: Data) -> object:
     """Change what a key may do."""
     account = account_of(service, key)
-    permissions = account.permissions | checked_permissions(data)
+    permissions = account.permissions | checked_permissions(data, account.permissions)
     service.state.change("accounts", "number", account.number, permissions=permissions)
     return permissions
 
@@ -72,6 +73,16 @@ def open_order(service: Service, key: str | None, data: Data) -> object:
     return _place(service, key, data, LIMIT_ORDER)
 
 
+def convert(service: Service, key: str | None, data: Data) -> object:
+    """Convert small balances on the account by somebody at Binance's own pages."""
+    fields.only(data, "assets")
+    assets = data.get("assets")
+    if not isinstance(assets, list) or not all(isinstance(asset, str) for asset in assets):
+        raise BadValue("assets must be a list of strings")
+    account = account_of(service, key)
+    return dust.converted(service.state, account.api_key, assets, now_ms=service.now_ms())
+
+
 def _place(service: Service, key: str | None, data: Data, kind: str) -> object:
     side = data.get("side")
     if side not in (BUY, SELL):
@@ -98,10 +109,10 @@ def account_of(service: Service, key: str | None) -> Account:
     return account
 
 
-def checked_permissions(data: Data) -> dict[str, bool]:
+def checked_permissions(data: Data, known: Mapping[str, bool]) -> dict[str, bool]:
     """Return what a key shall be allowed or denied."""
     for name in data:
-        if name not in DEFAULT_PERMISSIONS:
+        if name not in known:
             raise BadValue(f"unknown permission {name!r}")
         fields.boolean(data, name, False)
     return dict(data)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
 
-from sandbox import faults, refusals
+from sandbox import faults
 from sandbox.amounts import ZERO
 from sandbox.faults import Fault
-from sandbox.refusals import Refusal
 
 JSON = "application/json;charset=UTF-8"
 HTML = "text/html"
@@ -26,28 +24,15 @@ class Answer:
     body: str = ""
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
-    code: int | None = None
+    code: int | str | None = None
     wait: Decimal = ZERO  # seconds before it is sent
     hangs: bool = False  # send nothing; end when the client closes or `wait` is over
     breaks: bool = False  # close the connection in the middle of it
 
 
 def dump(payload: object) -> str:
-    """Write JSON as Binance does, without spaces."""
+    """Write JSON without spaces."""
     return json.dumps(payload, separators=(",", ":"))
-
-
-def refused(refusal: Refusal) -> Answer:
-    """Return the answer that a refusal makes."""
-    headers = {}
-    if refusal.retry_after is not None:
-        headers["Retry-After"] = str(refusal.retry_after)
-    return Answer(
-        status=refusal.status,
-        body=dump({"code": refusal.code, "msg": refusal.message}),
-        headers=headers,
-        code=refusal.code,
-    )
 
 
 def seconds(fault: Fault) -> Decimal:
@@ -62,18 +47,12 @@ def fraction(fault: Fault | None) -> Decimal | None:
     return {"partial_fill": fault.fraction, "zero_fill": ZERO}.get(fault.kind)
 
 
-def unprocessed(fault: Fault, now_ms: int) -> Answer:
+def unprocessed(fault: Fault) -> Answer:
     """Return the answer to a request that a fault kept from being processed."""
     if fault.kind == "drop_before":
         return Answer(status=None)
     if fault.kind == "hang_before":
         return _hanging(fault, Answer(status=None))
-    if fault.kind == "error":
-        return refused(Refusal(fault.code, fault.msg, fault.status or 400))
-    if fault.kind == "rate_limit":
-        return refused(refusals.too_many_requests(6000, "1 MINUTE", fault.retry_after))
-    if fault.kind == "ban":
-        return refused(refusals.banned(now_ms + fault.retry_after * 1000, fault.retry_after))
     return _html(fault)
 
 
@@ -104,19 +83,3 @@ def spoiled(fault: Fault, answer: Answer) -> Answer:
 def _hanging(fault: Fault, answer: Answer) -> Answer:
     limit = HANG_SECONDS if fault.seconds is None else fault.seconds
     return replace(answer, wait=limit, hangs=True)
-
-
-def altered(fault: Fault | None, payload: Any) -> Any:
-    """Return a well-formed answer that says something wrong."""
-    if fault is not None and fault.kind == "empty_list" and isinstance(payload, list):
-        return []
-    if fault is None or not isinstance(payload, dict):
-        return payload
-    if fault.kind == "empty_balances" and "balances" in payload:
-        return payload | {"balances": []}
-    if fault.kind == "no_order_id":
-        return {name: value for name, value in payload.items() if name != "orderId"}
-    if fault.kind == "other_order" and "orderId" in payload:
-        other = {"orderId": payload["orderId"] + 1_000_000, "clientOrderId": "someone-elses"}
-        return payload | other
-    return payload

@@ -9,15 +9,17 @@ keys/revoke    {"revoked": true|false}
 balances       {asset: {"free": "…", "locked": "…"}, …}: what a bot or a deposit did
 trade          {"symbol", "side", "quantity", "client_order_id"?}: a bot's market order
 open-order     {"symbol", "side", "quantity", "price", "client_order_id"?}: a bot's limit order
+convert        {"assets": [asset, …]}: somebody's conversion of small balances, not by the API
 prices         {symbol: "…" | null | {"bid", "ask", "last", "average"}, …}
 markets        {symbol: {rule: value, …}, …}; a new symbol with base and quote is listed
 clock          {"skew_ms": N}: the exchange's clock minus the machine's
 latency        {"seconds": "…"}: how long every request takes at least
-limits         {"weight", "sapi_weight", "raw", "orders", "ban_after", "ban_seconds"}
+limits         {"weight", "sapi_weight", "raw", "orders", "ban_after", "ban_seconds"};
+               at Kraken {"public", "private", "trading"}
 listening      {"seconds": "…", "kind"?: "refused"|"silent"}: for so long, connections are
                refused (or time out), and those that are open close
 
-The first five are about one account: `key` names it, else it is the first.
+The first six are about one account: `key` names it, else it is the first.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ ACTIONS: dict[str, Action] = {
     "balances": account_changes.set_balances,
     "trade": account_changes.trade,
     "open-order": account_changes.open_order,
+    "convert": account_changes.convert,
     "prices": exchange_changes.set_prices,
     "markets": exchange_changes.set_markets,
     "clock": exchange_changes.set_clock,

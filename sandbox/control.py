@@ -3,11 +3,11 @@
 JSON in and out, amounts as strings; a wrong field or value is a 400 with a sentence. Loopback
 only and without authentication, like the process it belongs to.
 
-GET  health, credentials, faults
+GET  health, credentials, faults, markets
 GET  ledger         all of it; ?parts=orders,fills some parts; ?since=ID leaves the requests up
                     to that id out
-POST accounts       {"balances"?, "name"?, "permissions"?, "bnb_burn"?}; without balances it
-                    starts with what the scenario's account starts with
+POST accounts       {"balances"?, "name"?, "permissions"?, "bnb_burn"?, "nonce_window"?}; without
+                    balances it starts with what the scenario's account starts with
 POST faults         one fault; `faults` has the kinds. DELETE faults switches all off
 POST reset          the scenario anew: same keys, empty ledger, no faults, one account
 POST <change>       `changes` has them; ?key=API_KEY names another account than the first
@@ -61,7 +61,12 @@ def handle(service: Service, method: str, path: str, query: str, body: str) -> t
 
 def health(service: Service, query: Query, data: Data) -> object:
     """Say who is listening."""
-    return {"scenario": service.scenario.name, "pid": os.getpid(), "now_ms": service.now_ms()}
+    return {
+        "scenario": service.scenario.name,
+        "protocol": service.dialect.name,
+        "pid": os.getpid(),
+        "now_ms": service.now_ms(),
+    }
 
 
 def credentials(service: Service, query: Query, data: Data) -> object:
@@ -79,18 +84,25 @@ def read_ledger(service: Service, query: Query, data: Data) -> object:
     return ledger.parts(service.state, names, since=int(since))
 
 
+def list_markets(service: Service, query: Query, data: Data) -> object:
+    """Return base and quote of every market, as the books call them."""
+    return {each.symbol: [each.base, each.quote] for each in service.state.markets.values()}
+
+
 def add_account(service: Service, query: Query, data: Data) -> object:
     """Open another account."""
-    fields.only(data, "balances", "name", "permissions", "bnb_burn")
+    fields.only(data, "balances", "name", "permissions", "bnb_burn", "nonce_window")
     balances = data.get("balances", service.scenario.account["balances"])
     if not isinstance(balances, dict):
         raise BadValue("balances must be an object of amounts")
+    known = dict(service.dialect.permissions)
     account = open_account(
         service.state,
         name=fields.text(data, "name", "account"),
         balances={fields.asset(name): parse_amount(value) for name, value in balances.items()},
-        permissions=checked_permissions(fields.mapping(data, "permissions")),
+        permissions=known | checked_permissions(fields.mapping(data, "permissions"), known),
         bnb_burn=fields.boolean(data, "bnb_burn", False),
+        nonce_window=fields.integer({"nonce_window": 0} | data, "nonce_window"),
         now_ms=service.now_ms(),
     )
     return {"api_key": account.api_key, "api_secret": account.api_secret}
@@ -135,6 +147,7 @@ _COMMANDS: dict[tuple[str, str], Command] = {
     ("GET", "health"): health,
     ("GET", "credentials"): credentials,
     ("GET", "ledger"): read_ledger,
+    ("GET", "markets"): list_markets,
     ("POST", "accounts"): add_account,
     ("POST", "keys/replace"): replace_key,
     ("POST", "faults"): add_fault,

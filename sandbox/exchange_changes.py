@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from sandbox import door, fields
 from sandbox.amounts import BadValue, parse_amount, plain
 from sandbox.fields import Data
-from sandbox.limits import limits_data, parse_limits
 from sandbox.markets import changed, listed, priced
 
 if TYPE_CHECKING:
@@ -56,11 +55,10 @@ def set_latency(service: Service, key: str | None, data: Data) -> object:
 
 def set_limits(service: Service, key: str | None, data: Data) -> object:
     """Change the rate limits; counting starts anew and bans end."""
-    limits = parse_limits(service.gate.limits, data)
-    service.state.set_meta("limits", json.dumps(limits_data(limits)))
-    service.state.set_meta("bans", "{}")
-    service.gate = service.new_gate(limits)
-    return limits_data(limits)
+    limits = service.dialect.limits(json.loads(service.state.meta("limits") or "{}"), data)
+    service.state.set_meta("limits", json.dumps(limits))
+    service.desk.change_limits(limits)
+    return limits
 
 
 def stop_listening(service: Service, key: str | None, data: Data) -> object:

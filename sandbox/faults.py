@@ -12,9 +12,10 @@ drop_before      the connection closes without an answer
 hang_before      no answer; ends when the client leaves, or after `seconds` (an hour)
 status_before    HTML with `status` (502), or `body`
 garbage_before   HTML with status 200, or `body`
-rate_limit       429 and -1003 with Retry-After `retry_after` (1 s)
-ban              418 and -1003 with Retry-After `retry_after`
-error            any `code`, `msg` and `status` (400): -1007, -1021, -2013 for a look-up, …
+rate_limit       429 and -1003 with Retry-After `retry_after` (1 s); at Kraken its words for it
+ban              418 and -1003 with Retry-After `retry_after`; at Kraken a temporary lockout
+error            any `code`, `msg` and `status` (400): -1007, -1021, -2013 for a look-up, …;
+                 at Kraken any `msg` (200): EService:Unavailable, EGeneral:Internal error, …
 
 Processed, and the answer goes wrong:
 drop_after       the connection closes without an answer
@@ -27,7 +28,7 @@ cut_json_after   the first half of the JSON, with status 200
 no_order_id      the order's answer without its id
 other_order      the answer describes another order
 empty_balances   the account looks empty
-empty_list       a list (orders, fills) looks empty
+empty_list       a list (orders, fills, what was converted) looks empty
 
 Processed otherwise than asked:
 delay_before     processed after `seconds` (1 s), when its timestamp may be too old
@@ -86,17 +87,9 @@ KINDS: dict[str, frozenset[str]] = {
     "partial_fill": frozenset({"fraction"}),
     "zero_fill": frozenset(),
 }
-UNPROCESSED = frozenset(
-    {
-        "drop_before",
-        "status_before",
-        "hang_before",
-        "rate_limit",
-        "ban",
-        "garbage_before",
-        "error",
-    }
-)
+# What the protocol itself says; the other kinds are the same for all.
+REFUSALS = frozenset({"rate_limit", "ban", "error"})
+UNPROCESSED = REFUSALS | {"drop_before", "status_before", "hang_before", "garbage_before"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +107,8 @@ class Fault:
     body: str | None = None
     seconds: Decimal | None = None
     retry_after: int = 1
-    code: int = -1000
-    msg: str = "An unknown error occurred while processing the request."
+    code: int | None = None
+    msg: str | None = None
     fraction: Decimal = Decimal("0.5")
     first: tuple[Change, ...] = ()
     afterwards: tuple[Change, ...] = ()

@@ -1,7 +1,7 @@
-"""Fees as Binance takes them.
+"""Fees as the exchange takes them.
 
-A seller pays in quote, a buyer in base, and either in BNB at a discount when the account burns
-BNB and has enough of it.
+A seller pays in quote. At Binance a buyer pays in base, and either in BNB at a discount when the
+account burns BNB and has enough of it; at Kraken a buyer pays in quote, too.
 """
 
 from __future__ import annotations
@@ -22,6 +22,13 @@ class Fees:
     maker: Decimal = Decimal("0.001")
     taker: Decimal = Decimal("0.001")
     bnb_discount: Decimal = Decimal("0.25")
+    in_quote: bool = False  # whoever trades pays in quote
+
+    def with_fee(self, quote_quantity: Decimal) -> Decimal:
+        """Return what a buyer needs at most to pay for an amount of quote."""
+        if not self.in_quote:
+            return quote_quantity
+        return quote_quantity + cut(quote_quantity * max(self.maker, self.taker))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +47,8 @@ class Trade:
 def commission_of(state: State, fees: Fees, trade: Trade) -> tuple[Decimal, str]:
     """Return what a trade costs its owner, and in which asset."""
     rate = fees.maker if trade.is_maker else fees.taker
+    if fees.in_quote:
+        return cut(trade.quote_quantity * rate), trade.quote
     account = state.account(trade.api_key)
     # Never from what is being sold: the order's next fill needs it.
     if account is not None and account.bnb_burn and trade.paid_asset != BNB:

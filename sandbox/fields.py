@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sandbox.amounts import BadValue
 
 Data = dict[str, Any]
 _ASSET_LENGTH = 20
+_ASSET = re.compile(r"(?=[0-9]*[A-Z])[A-Z0-9]+(\.[A-Z])?")
 
 
 def only(data: Data, *known: str) -> None:
@@ -50,7 +52,7 @@ def mapping(data: Data, name: str) -> Data:
 
 
 def asset(name: str) -> str:
-    """Return the name of an asset."""
-    if not (name.isascii() and name.isalnum() and name.isupper() and len(name) <= _ASSET_LENGTH):
+    """Return the name of an asset, such as DOT, or DOT.S in an earn product."""
+    if not (len(name) <= _ASSET_LENGTH and _ASSET.fullmatch(name)):
         raise BadValue(f"{name!r} is not the name of an asset")
     return name

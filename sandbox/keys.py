@@ -15,6 +15,7 @@ _OWNED = (
     "fills",
     "conversions",
     "external_changes",
+    "nonces",
 )
 
 

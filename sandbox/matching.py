@@ -5,12 +5,11 @@ Amounts of quote and fees are cut to eight decimals.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from sandbox import books, filters, refusals
+from sandbox import books
 from sandbox.amounts import ZERO, cut, floor_to
 from sandbox.books import BUY, SELL, Level
 from sandbox.fees import Fees, Trade, commission_of
@@ -27,6 +26,7 @@ from sandbox.records import (
     Account,
     Order,
 )
+from sandbox.rules import Rules
 from sandbox.state import State
 
 
@@ -42,14 +42,16 @@ class Ticket:
     price: Decimal | None = None
     time_in_force: str = "GTC"
     client_order_id: str | None = None
+    userref: int | None = None
 
 
 class Matching:
-    """The matching engine over one state."""
+    """The matching engine over one state, under one protocol's rules."""
 
-    def __init__(self, state: State, fees: Fees) -> None:
+    def __init__(self, state: State, fees: Fees, rules: Rules) -> None:
         self._state = state
         self.fees = fees
+        self._rules = rules
 
     def levels(
         self, market: Market, side: str, opened: Sequence[Order] | None = None
@@ -71,33 +73,33 @@ class Matching:
         """Return market and quantity of a ticket, or raise the Refusal placing it would meet."""
         market = self._state.markets.get(ticket.symbol)
         if market is None:
-            raise refusals.bad_symbol()
+            raise self._rules.bad_symbol()
         if market.status != TRADING:
-            raise refusals.market_closed()
+            raise self._rules.market_closed()
         is_market = ticket.type == MARKET_ORDER
         if ticket.quantity is not None:
             quantity = ticket.quantity
-            filters.check_quantity(market, quantity, is_market_order=is_market)
+            self._rules.check_quantity(market, quantity, is_market_order=is_market)
             if ticket.price is not None:
-                filters.check_price(market, ticket.price, is_buy=ticket.side == BUY)
-            filters.check_notional(market, quantity, ticket.price)
+                self._rules.check_price(market, ticket.price, is_buy=ticket.side == BUY)
+            self._rules.check_notional(market, quantity, ticket.price)
         else:
             quote_quantity = ticket.quote_quantity or ZERO
-            filters.check_quote_quantity(market, quote_quantity)
+            self._rules.check_quote_quantity(market, quote_quantity)
             quantity = books.quantity_for_quote(
                 self.levels(market, books.opposite(ticket.side)), quote_quantity, market.step
             )
             if quantity:
-                filters.check_quantity(market, quantity, is_market_order=True)
+                self._rules.check_quantity(market, quantity, is_market_order=True)
         opened = self._state.open_orders(
             "api_key = ? AND symbol = ?", account.api_key, market.symbol
         )
         if not is_market:
-            filters.check_open_orders(len(opened))
+            self._rules.check_open_orders(len(opened))
         if ticket.client_order_id in {order.client_order_id for order in opened}:
-            raise refusals.duplicate_order()
+            raise self._rules.duplicate_order()
         if self._cost(market, ticket, quantity) > self._free(account, market, ticket.side):
-            raise refusals.insufficient_balance()
+            raise self._rules.insufficient_balance()
         return market, quantity
 
     def place(
@@ -142,7 +144,7 @@ class Matching:
     def cancel(self, order: Order, *, now_ms: int) -> Order:
         """Close an open order and give back what it locked."""
         if order.status not in OPEN_STATUSES:
-            raise refusals.unknown_order()
+            raise self._rules.unknown_order()
         return self._close(self._state.markets[order.symbol], order, CANCELED, now_ms)
 
     def match_resting(self, market: Market, *, now_ms: int) -> None:
@@ -169,9 +171,9 @@ class Matching:
         if ticket.side == SELL:
             return quantity
         if ticket.price is not None:
-            return cut(ticket.price * quantity)
+            return self.fees.with_fee(cut(ticket.price * quantity))
         takes = books.walk(self.levels(market, SELL), quantity, worst=None, side=BUY)
-        return sum((cut(take.price * take.quantity) for take in takes), ZERO)
+        return self.fees.with_fee(sum((cut(take.price * take.quantity) for take in takes), ZERO))
 
     def _fill(
         self, market: Market, order: Order, take: Level, *, is_maker: bool, now_ms: int
@@ -184,10 +186,7 @@ class Matching:
         else:
             paid_asset, paid = market.quote, quote_quantity
             got_asset, got = market.base, take.quantity
-        # A resting order pays from what it locked, a taker from what is free.
-        from_lock = paid if is_maker else ZERO
         shift = self._state.shift
-        shift(order.api_key, paid_asset, free=from_lock - paid, locked=-from_lock)
         shift(order.api_key, got_asset, free=got)
         commission, commission_asset = commission_of(
             self._state,
@@ -202,7 +201,13 @@ class Matching:
                 is_maker=is_maker,
             ),
         )
-        shift(order.api_key, commission_asset, free=-commission)
+        if commission_asset == paid_asset:
+            paid += commission
+        else:
+            shift(order.api_key, commission_asset, free=-commission)
+        # A resting order pays from what it locked, a taker from what is free.
+        from_lock = paid if is_maker else ZERO
+        shift(order.api_key, paid_asset, free=from_lock - paid, locked=-from_lock)
         self._state.add(
             "fills",
             order_id=order.order_id,
@@ -216,6 +221,7 @@ class Matching:
             commission_asset=commission_asset,
             is_maker=is_maker,
             at_ms=now_ms,
+            txid=self._rules.txid("T"),
         )
         order = replace(
             order,
@@ -236,7 +242,7 @@ class Matching:
             "orders",
             api_key=account.api_key,
             symbol=ticket.symbol,
-            client_order_id=ticket.client_order_id or secrets.token_urlsafe(16),
+            client_order_id=ticket.client_order_id or self._rules.client_order_id(),
             side=ticket.side,
             type=ticket.type,
             time_in_force=ticket.time_in_force,
@@ -250,6 +256,8 @@ class Matching:
             origin=origin,
             created_ms=now_ms,
             updated_ms=now_ms,
+            txid=self._rules.txid("O"),
+            userref=ticket.userref,
         )
         return self.order(order_id)
 
@@ -257,7 +265,8 @@ class Matching:
         if order.side == SELL:
             asset, amount = market.base, order.left
         else:
-            asset, amount = market.quote, cut(order.price * order.left)
+            asset = market.quote
+            amount = self.fees.with_fee(cut(order.price * order.left))
         self._state.shift(order.api_key, asset, free=-amount, locked=amount)
         status = PARTIALLY_FILLED if order.filled_quantity else NEW
         return self._save(replace(order, status=status, locked=amount, updated_ms=now_ms))

@@ -17,22 +17,6 @@ OPEN_STATUSES = (NEW, PARTIALLY_FILLED)
 MARKET_ORDER = "MARKET"
 LIMIT_ORDER = "LIMIT"
 
-# What a fresh API key of a careful team may do: read and trade, never withdraw.
-DEFAULT_PERMISSIONS: dict[str, bool] = {
-    "ipRestrict": False,
-    "enableReading": True,
-    "enableWithdrawals": False,
-    "enableInternalTransfer": False,
-    "enableMargin": False,
-    "enableFutures": False,
-    "permitsUniversalTransfer": False,
-    "enableVanillaOptions": False,
-    "enableFixApiTrade": False,
-    "enableFixReadOnly": False,
-    "enableSpotAndMarginTrading": True,
-    "enablePortfolioMarginTrading": False,
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
@@ -46,6 +30,8 @@ class Account:
     bnb_burn: bool
     revoked: bool
     created_ms: int
+    # How far a nonce may be below the highest one, if the protocol has nonces.
+    nonce_window: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +63,8 @@ class Order:
     origin: str
     created_ms: int
     updated_ms: int
+    txid: str  # what it is called on the wire; empty: its number
+    userref: int | None
 
     @property
     def is_open(self) -> bool:
@@ -105,3 +93,4 @@ class Fill:
     commission_asset: str
     is_maker: bool
     at_ms: int
+    txid: str  # what it is called on the wire; empty: its number

@@ -12,7 +12,7 @@ class Refusal(Exception):
     """Answer with an error body; nothing was changed by the request."""
 
     def __init__(
-        self, code: int, message: str, status: int = 400, retry_after: int | None = None
+        self, code: int | str, message: str, status: int = 400, retry_after: int | None = None
     ) -> None:
         super().__init__(message)
         self.code = code

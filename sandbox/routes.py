@@ -97,6 +97,12 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/sapi/v1/asset/dust"): Route(
         handler=dust.convert, weight=_fixed(10), permission=TRADE
     ),
+    ("POST", "/sapi/v1/asset/dust-convert/query-convertible-assets"): Route(
+        handler=dust.newer_preview, weight=_fixed(1), permission=READ
+    ),
+    ("POST", "/sapi/v1/asset/dust-convert/convert"): Route(
+        handler=dust.newer_convert, weight=_fixed(10), permission=TRADE
+    ),
     ("GET", "/sapi/v1/asset/dribblet"): Route(
         handler=dust.history, weight=_fixed(1), permission=READ
     ),

@@ -13,13 +13,17 @@ from typing import Any
 
 from sandbox import crowd
 from sandbox.amounts import BadValue, parse_amount
+from sandbox.binance import Binance
+from sandbox.dialect import Dialect
 from sandbox.fees import Fees
-from sandbox.limits import Limits, limits_data, parse_limits
+from sandbox.kraken.desk import Kraken
 from sandbox.markets import Market, listed
 from sandbox.matching import Matching, Ticket
-from sandbox.records import DEFAULT_PERMISSIONS, LIMIT_ORDER, Account
+from sandbox.records import LIMIT_ORDER, Account
 from sandbox.state import State
 
+# The wire protocols by the name that a scenario's file gives.
+DIALECTS: dict[str, Dialect] = {each.name: each for each in (Binance(), Kraken())}
 FOLDER = Path(__file__).parent / "scenarios"
 _ALPHABET = string.ascii_letters + string.digits
 KEY_LENGTH = 64
@@ -35,7 +39,8 @@ class Scenario:
 
     name: str
     fees: Fees
-    limits: Limits
+    limits: Mapping[str, Any]
+    dialect: Dialect
     markets: tuple[Market, ...]
     asset_names: Mapping[str, str]
     account: Mapping[str, Any]
@@ -54,6 +59,7 @@ def load(text: str) -> Scenario:
     data = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     defaults = data.get("market_defaults", {})
     try:
+        dialect = DIALECTS[data.get("protocol", Binance.name)]
         if "crowd" in data:
             crowd.join(data, crowd.described(data["crowd"], arguments))
         elif arguments:
@@ -64,8 +70,12 @@ def load(text: str) -> Scenario:
         )
         return Scenario(
             name=text,
-            fees=Fees(**{key: parse_amount(value) for key, value in data["fees"].items()}),
-            limits=parse_limits(Limits(), data.get("limits", {})),
+            fees=Fees(
+                **{key: parse_amount(value) for key, value in data["fees"].items()},
+                in_quote=dialect.fees_in_quote,
+            ),
+            limits=dialect.limits({}, data.get("limits", {})),
+            dialect=dialect,
             markets=markets,
             asset_names=data.get("asset_names", {}),
             account=data["account"],
@@ -80,7 +90,7 @@ def seed(state: State, scenario: Scenario, *, now_ms: int) -> None:
     state.clear()
     state.run("DELETE FROM accounts")
     state.set_meta("scenario", scenario.name)
-    state.set_meta("limits", json.dumps(limits_data(scenario.limits)))
+    state.set_meta("limits", json.dumps(dict(scenario.limits)))
     state.set_meta("latency", "0")
     state.set_meta("bans", "{}")
     for market in scenario.markets:
@@ -90,12 +100,13 @@ def seed(state: State, scenario: Scenario, *, now_ms: int) -> None:
         state,
         name=spec["name"],
         balances={asset: parse_amount(amount) for asset, amount in spec["balances"].items()},
-        permissions=spec.get("permissions", {}),
+        permissions=scenario.dialect.permissions | spec.get("permissions", {}),
         bnb_burn=spec.get("bnb_burn", False),
+        nonce_window=spec.get("nonce_window", 0),
         now_ms=now_ms,
         credentials=(known[0].api_key, known[0].api_secret) if known else None,
     )
-    matching = Matching(state, scenario.fees)
+    matching = Matching(state, scenario.fees, scenario.dialect.rules)
     for order in spec.get("open_orders", []):
         ticket = Ticket(
             symbol=order["symbol"],
@@ -115,6 +126,7 @@ def open_account(
     balances: Mapping[str, Decimal],
     permissions: Mapping[str, bool],
     bnb_burn: bool,
+    nonce_window: int,
     now_ms: int,
     credentials: tuple[str, str] | None = None,
 ) -> Account:
@@ -125,10 +137,11 @@ def open_account(
         api_key=api_key,
         api_secret=api_secret,
         name=name,
-        permissions=DEFAULT_PERMISSIONS | dict(permissions),
+        permissions=dict(permissions),
         bnb_burn=bnb_burn,
         revoked=False,
         created_ms=now_ms,
+        nonce_window=nonce_window,
     )
     for asset, amount in balances.items():
         state.shift(api_key, asset, free=amount)

@@ -19,7 +19,8 @@ from sandbox import control, door
 from sandbox.amounts import BadValue
 from sandbox.answers import HTML, JSON, Answer
 from sandbox.faults import NGINX
-from sandbox.service import Request, Service
+from sandbox.request import Request
+from sandbox.service import Service
 
 HOST = "127.0.0.1"
 MAX_BODY = 1_000_000
@@ -194,13 +195,16 @@ class Handler(BaseHTTPRequestHandler):
             status, payload = self._control(parts.path, parts.query, body)
             self._send(Answer(status=status, body=json.dumps(payload)))
             return
+        dialect = self.server.service.dialect
+        signed = dialect.signature_header
         request = Request(
             method=self.command,
             path=parts.path,
             query=parts.query,
             body=body,
-            api_key=self.headers.get("X-MBX-APIKEY"),
+            api_key=self.headers.get(dialect.key_header),
             address=self.client_address[0],
+            signature=self.headers.get(signed) if signed else None,
         )
         self._deliver(self.server.service.answer(request))
 

@@ -46,8 +46,9 @@ class State:
                 found = self.meta("format") if "meta" in tables else None
                 if found != FORMAT and found not in UPGRADES:
                     raise StateError(f"{path}: not a state file of this version")
-                if found in UPGRADES:
+                while found in UPGRADES:
                     self._db.executescript(f"BEGIN;{UPGRADES[found]}COMMIT;")
+                    found = self.meta("format")
             else:
                 self._db.executescript(f"BEGIN;{SCHEMA}COMMIT;")
                 self.set_meta("format", FORMAT)

@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
 ROOT = Path(__file__).resolve().parent.parent
+ORDER_PATHS = {"binance": "/api/v3/order", "kraken": "/0/private/AddOrder"}
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> Any:
@@ -138,6 +140,11 @@ class SandboxProcess:
         finally:
             connection.close()
 
+    @cached_property
+    def order_path(self) -> str:
+        """Return where the scenario's protocol takes orders."""
+        return ORDER_PATHS[self.control("GET", "health")["protocol"]]
+
     def control(
         self, method: str, path: str, json_body: object = None, **query: object
     ) -> dict[str, Any]:
@@ -160,8 +167,8 @@ class SandboxProcess:
         return self.control("GET", "ledger", since=since, **chosen)
 
     def fault(self, kind: str, **spec: object) -> int:
-        """Order a fault (by default for the next `POST /api/v3/order`) and return its id."""
-        fault = {"method": "POST", "path": "/api/v3/order", **spec, "kind": kind}
+        """Order a fault (by default for the next order request) and return its id."""
+        fault = {"method": "POST", "path": self.order_path, **spec, "kind": kind}
         return int(self.control("POST", "faults", fault)["id"])
 
     def clear_faults(self) -> None:

@@ -29,6 +29,8 @@ from positions.exchanges.market_cache import MarketCache
 from positions.exchanges.pacing import Pacer
 from positions.models import CleanupPlan, CloseOrder, ExchangeAccount, Snapshot
 from positions.services import (
+    conversion_lookups,
+    conversions,
     dispatch,
     drafts,
     execution,
@@ -144,6 +146,14 @@ class Clock:
         return (self.stopped_at or timezone.now()) + self.ahead
 
 
+STEPS: dict[str, Callable[..., object]] = {
+    "run_order": execution.run_order,
+    "look_up_order": reconciliation.look_up_order,
+    "run_conversion": conversions.run_conversion,
+    "look_up_conversion": conversion_lookups.look_up_conversion,
+}
+
+
 @dataclass
 class World:
     """One account with its exchange, and the steps that workers would make."""
@@ -228,8 +238,7 @@ class World:
             assert self.now < ends, told(plan)
             due = list(dispatch.due_orders(now=self.now, plan=plan))
             for item in due:
-                step = execution if item.task == "run_order" else reconciliation
-                getattr(step, item.task)(item.pk, clock=self.clock)
+                STEPS[item.task](item.pk, clock=self.clock)
             if not due:
                 self.later(1)
         return fresh(plan)

@@ -39,6 +39,8 @@ class AccountAdmin(ReadOnlyAdmin):
         "disabled_reason",
         "disabled_by_name",
         "disabled_at",
+        "unverified_accepted_at",
+        "unverified_accepted_by",
         "key",
         "key_checked_at",
         "created_at",

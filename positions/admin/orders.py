@@ -39,6 +39,7 @@ class OrderAdmin(ReadOnlyAdmin):
         "symbol",
         "route",
         "client_order_id",
+        "conversion",
         "exchange_order_id",
         "status",
         "reason",

@@ -8,6 +8,7 @@ from django.db.models import Model
 
 from positions.admin.accounts import AccountAdmin
 from positions.admin.attempts import AttemptAdmin
+from positions.admin.conversions import ConversionAdmin
 from positions.admin.events import EventAdmin
 from positions.admin.fills import FillAdmin
 from positions.admin.halts import HaltAdmin
@@ -22,6 +23,7 @@ from positions.models import (
     AuditEvent,
     CleanupPlan,
     CloseOrder,
+    Conversion,
     DustPolicy,
     ExchangeAccount,
     Fill,
@@ -38,6 +40,7 @@ PAGES: dict[type[Model], Any] = {
     CleanupPlan: PlanAdmin,
     CloseOrder: OrderAdmin,
     Attempt: AttemptAdmin,
+    Conversion: ConversionAdmin,
     Fill: FillAdmin,
     AuditEvent: EventAdmin,
     Halt: HaltAdmin,

@@ -11,7 +11,7 @@ from positions.templatetags.formats import usd4
 class PositionAdmin(ReadOnlyAdmin):
     """List what was held, by asset and snapshot."""
 
-    list_display = ["asset", "free", "locked", "price_usd", "value", "symbol", "snapshot_link"]
+    list_display = ["asset", "free", "locked", "price_usd", "value", "markets", "snapshot_link"]
     list_select_related = ["snapshot__account"]
     list_filter = ["snapshot__account", "snapshot__taken_at"]
     search_fields = ["^asset"]
@@ -23,6 +23,11 @@ class PositionAdmin(ReadOnlyAdmin):
     def value(self, position: Position) -> str:
         """Return what it was worth."""
         return usd4(position.as_domain().value_usd)
+
+    @admin.display(description="markets")
+    def markets(self, position: Position) -> str:
+        """Return where it could be sold."""
+        return ", ".join(sale["symbol"] for sale in position.sales) or "none"
 
     @admin.display(description="snapshot", ordering="snapshot__taken_at")
     def snapshot_link(self, position: Position) -> SafeString | str:

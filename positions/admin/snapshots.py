@@ -62,7 +62,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
     def positions_table(self, snapshot: Snapshot) -> SafeString:
         """Return what it held, largest value first."""
         return table(
-            ["Asset", "Free", "Locked", "Price", "Value", "Market"],
+            ["Asset", "Free", "Locked", "Price", "Value", "Markets"],
             (
                 [
                     link(row),
@@ -70,7 +70,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
                     quantity(row.locked),
                     price(row.price_usd) if row.price_usd is not None else row.price_problem,
                     usd4(row.as_domain().value_usd),
-                    row.symbol or "none",
+                    ", ".join(sale["symbol"] for sale in row.sales) or "none",
                 ]
                 for row in snapshot.positions.all()[:MOST_ROWS]
             ),

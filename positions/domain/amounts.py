@@ -1,7 +1,7 @@
 """Read and write exact amounts: from text to `Decimal` and back, never through a float."""
 
 import re
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 ZERO = Decimal(0)
 
@@ -62,3 +62,20 @@ def floor_to_step(quantity: Decimal, step: Decimal) -> Decimal:
     """Return the largest multiple of `step` that is not above `quantity`."""
     # Down, never half-up: rounding up would offer more than is there.
     return quantity // step * step
+
+
+def dollars(amount: Decimal) -> str:
+    """Return an amount of USD as people read it: cents, and more digits where they matter."""
+    if 0 < amount < Decimal("0.01"):
+        return f"${canonical(amount.quantize(Decimal('0.0001')))}"
+    return f"${amount:,.2f}" if amount == amount.quantize(Decimal("0.01")) else f"${amount:,.4f}"
+
+
+def dollars_up(amount: Decimal) -> str:
+    """Return what is missing, to the next cent: less would not be enough."""
+    return f"${amount.quantize(Decimal('0.01'), rounding=ROUND_UP):,}"
+
+
+def percent(share: Decimal) -> str:
+    """Return a share as people read it, to the hundredth of a percent."""
+    return f"{canonical((share * 100).quantize(Decimal('0.01')))}%"

@@ -2,6 +2,21 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
+
+from positions.domain.amounts import ZERO
+from positions.domain.conversions import Offer
+from positions.domain.markets import SaleMarket
+from positions.domain.valuation import Doubt, Hop
+
+
+class Kind(StrEnum):
+    """What sort of thing a balance is, as its exchange's profile tells by its name."""
+
+    SPOT = "SPOT"
+    EARN = "EARN"  # staked or in an earn product: not spot, never sold from here
+    LEVERAGED = "LEVERAGED"  # a token that holds a leveraged position
+    AIRDROP = "AIRDROP"  # sent unasked, its name advertises a site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +26,8 @@ class Balance:
     asset: str
     free: Decimal
     locked: Decimal
-    earn: bool = False  # staked or in an earn product: not spot, never sold from here
+    kind: Kind = Kind.SPOT
+    debt: Decimal = ZERO  # borrowed of it and to be paid back
 
     @property
     def total(self) -> Decimal:
@@ -24,27 +40,20 @@ class Holding:
     """One held asset with everything a verdict needs, as one snapshot saw it.
 
     `price_usd` is None when no trustworthy price was found; then `price_problem` says why.
-    `bid`, `ask` and `last` are quote prices of the market in which the asset would be sold.
     """
 
     asset: str
     free: Decimal
     locked: Decimal
-    earn: bool = False
+    kind: Kind = Kind.SPOT
+    debt: Decimal = ZERO
     price_usd: Decimal | None = None
-    price_path: str = ""
+    price_hops: tuple[Hop, ...] = ()
+    price_doubts: tuple[Doubt, ...] = ()
     price_problem: str = ""
-    symbol: str | None = None
-    market_active: bool = False
-    step_size: Decimal | None = None  # base
-    min_quantity: Decimal | None = None  # base
-    max_quantity: Decimal | None = None  # base
-    min_notional: Decimal | None = None  # quote
-    taker_fee: Decimal | None = None
-    bid: Decimal | None = None
-    ask: Decimal | None = None
-    last: Decimal | None = None
-    quote_price_usd: Decimal | None = None
+    price_is_stale: bool = False
+    sales: tuple[SaleMarket, ...] = ()  # the account's quote first
+    offer: Offer | None = None  # what the exchange's own conversion would pay
     has_open_order: bool = False
 
     @property
@@ -56,3 +65,8 @@ class Holding:
     def value_usd(self) -> Decimal | None:
         """Return what the whole quantity is worth, or None when nobody can say."""
         return None if self.price_usd is None else self.total * self.price_usd
+
+    @property
+    def step_size(self) -> Decimal | None:
+        """Return the smallest step in which it could be sold, base; None without a market."""
+        return min((sale.market.rule.step_size for sale in self.sales), default=None)

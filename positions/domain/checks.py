@@ -36,6 +36,9 @@ class Look:
     market: Market | None
     ticker: Ticker | None
     quote_price_usd: Decimal | None
+    quote_total: Decimal = ZERO  # what is held of the quote
+    # What each unit would bring, in quote, where the best bid does not cover the order.
+    deep_bid: Decimal | None = None
 
 
 def last_check(
@@ -47,8 +50,10 @@ def last_check(
     planned is sold as far as it goes; more than planned means that somebody buys the asset, in
     parts perhaps, and that what looked like dust may be the first of them: nothing is sold.
     """
-    if (chosen := _denied_by_choice(asset, policy)) is not None:
+    if (chosen := denied_by_choice(asset, policy)) is not None:
         return chosen
+    if not policy.sell_enabled:
+        return Denied(reason=Reason.ROUTE_OFF, message="Selling is switched off in the policy.")
     if look.has_open_order:
         return Denied(reason=Reason.OPEN_ORDER, message=f"An order is open on {asset}.")
     market, ticker = look.market, look.ticker
@@ -64,6 +69,9 @@ def last_check(
         or look.quote_price_usd is None
     ):
         return Denied(reason=Reason.UNPRICED, message=f"{asset} has no trustworthy price now.")
+    held_usd = look.quote_total * look.quote_price_usd
+    if (landing := denied_by_landing(market.quote, held_usd, policy)) is not None:
+        return landing
     # The higher of bid and last, so that a thin bid can't make a real position look like dust.
     highest = max(ticker.bid, ticker.last)
     value = look.total * highest * look.quote_price_usd
@@ -81,7 +89,8 @@ def last_check(
     return _within_the_rule(look, market=market, ticker=ticker, planned=planned, policy=policy)
 
 
-def _denied_by_choice(asset: str, policy: Policy) -> Denied | None:
+def denied_by_choice(asset: str, policy: Policy) -> Denied | None:
+    """Return the denial if the asset is on one of the policy's lists now."""
     for assets, reason, sentence in (
         (policy.cash_assets, Reason.PROTECTED, "is cash by the policy now"),
         (policy.protected_assets, Reason.PROTECTED, "is protected by the policy now"),
@@ -90,15 +99,27 @@ def _denied_by_choice(asset: str, policy: Policy) -> Denied | None:
     ):
         if asset in assets:
             return Denied(reason=reason, message=f"{asset} {sentence}.")
-    if not policy.sell_enabled:
-        return Denied(reason=Reason.ROUTE_OFF, message="Selling is switched off in the policy.")
     return None
+
+
+def denied_by_landing(asset: str, held_usd: Decimal, policy: Policy) -> Denied | None:
+    """Return the denial if what comes back would be the next dust: see `landing_of`."""
+    if asset in policy.cash_assets | policy.fee_assets | policy.ignored_assets:
+        return None
+    counts = held_usd >= policy.dust_threshold
+    if held_usd >= policy.max_threshold or (counts and asset in policy.protected_assets):
+        return None
+    return Denied(
+        reason=Reason.DRIFTED,
+        message=f"It would become {asset}, of which too little is held now to count anyway.",
+    )
 
 
 def _within_the_rule(
     look: Look, *, market: Market, ticker: Ticker, planned: Decimal, policy: Policy
 ) -> Ready | Denied:
-    rule, bid = market.rule, ticker.bid or ZERO
+    rule = market.rule
+    bid = (ticker.bid or ZERO) if look.deep_bid is None else look.deep_bid
     if look.total == 0:
         return Denied(reason=Reason.NOT_HELD, message=f"{market.base} is no longer held.")
     if rule.step_size <= 0:
@@ -122,11 +143,11 @@ def _within_the_rule(
             message=f"Worth {canonical(quantity * bid)} {market.quote} at the bid now, below the "
             f"exchange minimum of {canonical(rule.min_notional)} with its margin.",
         )
-    reference = ticker.last or bid
-    if (reference - bid) / reference > policy.max_slippage:
+    reference = ticker.last or ticker.bid or ZERO
+    if bid == 0 or (reference - bid) / reference > policy.max_slippage:
         return Denied(
             reason=Reason.ILLIQUID,
-            message=f"The best bid is more than {canonical(policy.max_slippage * 100)}% below the "
+            message=f"The bids are more than {canonical(policy.max_slippage * 100)}% below the "
             "last price now.",
         )
     return Ready(quantity=quantity)

@@ -1,15 +1,15 @@
 """Say the truth about each holding: its category, whether it counts, and its verdict."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 
-from positions.domain.amounts import ZERO, canonical, ceil_to_step, floor_to_step
-from positions.domain.balances import Holding
+from positions.domain.amounts import ZERO, canonical, dollars
+from positions.domain.balances import Holding, Kind
 from positions.domain.policies import Policy
-from positions.domain.verdicts import Category, Reason, Route, Verdict, keep
-
-ONE = Decimal(1)
+from positions.domain.routes import NOTHING_SPECIAL, Circumstances, closing_route
+from positions.domain.verdicts import Category, Reason, Verdict, keep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def is_ignored(holding: Holding, *, threshold: Decimal, policy: Policy) -> bool:
 
 def is_counted(holding: Holding, *, threshold: Decimal, policy: Policy) -> bool:
     """Tell whether the holding takes a slot. Unknown never means free."""
-    if holding.earn or is_ignored(holding, threshold=threshold, policy=policy):
+    if holding.kind is Kind.EARN or is_ignored(holding, threshold=threshold, policy=policy):
         return False
     value = holding.value_usd
     return value is None or value >= threshold
@@ -69,7 +69,7 @@ def is_counted(holding: Holding, *, threshold: Decimal, policy: Policy) -> bool:
 
 def is_residue(holding: Holding, *, threshold: Decimal) -> bool:
     """Tell whether it is less than one step of its market and worth less than the threshold."""
-    if holding.step_size is None or holding.earn:
+    if holding.step_size is None or holding.kind is Kind.EARN:
         return False
     value = holding.value_usd
     return holding.total < holding.step_size and value is not None and value < threshold
@@ -80,23 +80,43 @@ def closing_verdict(
     *,
     threshold: Decimal,
     policy: Policy,
-    in_flight: frozenset[str] = frozenset(),
+    landing: AbstractSet[str],
+    circumstances: Circumstances = NOTHING_SPECIAL,
 ) -> Verdict:
     """Return how the holding could be closed, or the first reason why it can't.
 
-    Reasons that a person chose come first, then what holds the balance, then the market's rules,
-    then money.
+    Reasons that a person chose come first, then what holds the balance, then the price, then the
+    ways out. `landing` holds the assets that it may become (`landing_of`).
     """
     return (
         _kept_by_choice(holding, threshold=threshold, policy=policy)
-        or _kept_by_balance(holding, in_flight=in_flight)
-        or _kept_by_market(holding)
-        or _kept_by_rule_or_sold(holding, policy=policy)
+        or _kept_by_balance(holding, in_flight=circumstances.in_flight)
+        or _kept_by_price(holding)
+        or closing_route(holding, policy=policy, landing=landing, terms=circumstances.terms)
     )
 
 
+def landing_of(holdings: Iterable[Holding], *, policy: Policy) -> frozenset[str]:
+    """Return the assets that dust may become without taking another slot or being the next dust.
+
+    Cash, what pays fees, what is ignored, and what counts and stays so in every plan: protected,
+    or not below the highest threshold.
+    """
+    counted = (
+        holding.asset
+        for holding in holdings
+        if is_counted(holding, threshold=_stays_from(holding.asset, policy), policy=policy)
+    )
+    return policy.cash_assets | policy.fee_assets | policy.ignored_assets | frozenset(counted)
+
+
+def _stays_from(asset: str, policy: Policy) -> Decimal:
+    """Return the value from which a counted holding is in no plan."""
+    return policy.dust_threshold if asset in policy.protected_assets else policy.max_threshold
+
+
 def _kept_by_choice(holding: Holding, *, threshold: Decimal, policy: Policy) -> Verdict | None:
-    if holding.earn:
+    if holding.kind is Kind.EARN:
         return keep(Reason.STAKED, "Staked or in an earn product, not spot.", "Redeem it first.")
     if is_ignored(holding, threshold=threshold, policy=policy):
         return keep(Reason.IGNORED, "Ignored by the policy.", "Take it off the ignored list.")
@@ -104,89 +124,49 @@ def _kept_by_choice(holding: Holding, *, threshold: Decimal, policy: Policy) -> 
         return keep(Reason.PROTECTED, "Protected by the policy.", "Take it off the protected list.")
     if holding.asset in policy.fee_assets:
         return keep(Reason.FEE_ASSET, "It pays the trading fees.", "Take it off the fee assets.")
+    if holding.kind is Kind.LEVERAGED:
+        return keep(
+            Reason.LEVERAGED,
+            "A leveraged token: its worth can change severalfold within a day.",
+            "Sell it by hand.",
+        )
     return None
 
 
 def _kept_by_balance(holding: Holding, *, in_flight: frozenset[str]) -> Verdict | None:
+    if holding.debt > 0:
+        return keep(
+            Reason.MARGIN_DEBT,
+            f"{canonical(holding.debt)} {holding.asset} is borrowed.",
+            "Pay it back first.",
+        )
     if holding.asset in in_flight:
         return keep(
             Reason.ORDER_IN_FLIGHT,
             "An order of a plan is not finished for it.",
             "Wait for that order's end.",
         )
-    if holding.locked > 0 and (holding.step_size is None or holding.free < holding.step_size):
+    step = holding.step_size
+    if holding.locked > 0 and (step is None or holding.free < step):
         return keep(Reason.LOCKED, "Locked in an open order.", "Cancel that order to free it.")
     if holding.has_open_order:
         return keep(Reason.OPEN_ORDER, "An order is open on it.", "Wait for it or cancel it.")
     return None
 
 
-def _kept_by_market(holding: Holding) -> Verdict | None:
-    if holding.price_usd is None:
+def _kept_by_price(holding: Holding) -> Verdict | None:
+    if holding.price_usd is not None:
+        return None
+    if holding.kind is Kind.AIRDROP:
         return keep(
             Reason.UNPRICED,
-            f"No trustworthy price. {holding.price_problem}".strip(),
-            "It counts until it has a price or is ignored.",
+            "Named like an airdrop that lures people to a site; nobody trades it here.",
+            "Never visit that site. It counts until it is ignored.",
         )
-    if holding.symbol is None or not holding.step_size or not holding.quote_price_usd:
-        return keep(Reason.NO_MARKET, "Not traded against the account's quote here.")
-    if not holding.market_active:
-        return keep(
-            Reason.MARKET_HALTED,
-            f"Trading in {holding.symbol} is halted.",
-            "Wait for the exchange.",
-        )
-    if holding.bid is None or holding.bid <= 0:
-        return keep(Reason.ILLIQUID, f"Nobody buys in {holding.symbol}.", "Wait for buyers.")
-    return None
-
-
-def _kept_by_rule_or_sold(holding: Holding, *, policy: Policy) -> Verdict:
-    # The market's facts are known here: `_kept_by_market` returned otherwise.
-    step, bid = holding.step_size or ONE, holding.bid or ZERO
-    minimum, quote_usd = holding.min_notional or ZERO, holding.quote_price_usd or ZERO
-    least = ceil_to_step(max(holding.min_quantity or ZERO, step), step)
-    quantity = floor_to_step(holding.free, step)
-    if holding.max_quantity is not None and holding.max_quantity > 0:
-        quantity = min(quantity, floor_to_step(holding.max_quantity, step))
-    if quantity < least:
-        return keep(
-            Reason.BELOW_MIN_QUANTITY,
-            f"Less than the smallest order, {canonical(least)} {holding.asset}.",
-            f"Needs {canonical(least - holding.free)} {holding.asset} more.",
-        )
-    notional = quantity * bid
-    needed = minimum * (ONE + policy.minimum_margin)
-    if notional < needed:
-        return keep(
-            Reason.BELOW_MIN_NOTIONAL,
-            f"Below the exchange minimum of {_dollars(minimum * quote_usd)}.",
-            f"Needs {_dollars_up((needed - notional) * quote_usd)} more, "
-            f"{_percent(policy.minimum_margin)} room included.",
-        )
-    # Without a last trade in this market, the price that gave the value its worth.
-    reference = holding.last or (holding.price_usd or ZERO) / quote_usd
-    slippage = max(ZERO, (reference - bid) / reference) if reference else ZERO
-    if slippage > policy.max_slippage:
-        return keep(
-            Reason.ILLIQUID,
-            f"Selling would cost {_percent(slippage)}, "
-            f"the limit is {_percent(policy.max_slippage)}.",
-            "Wait for a deeper market.",
-        )
-    fee = notional * (holding.taker_fee or ZERO)
-    net = notional - fee
-    if net <= 0:
-        return keep(Reason.UNECONOMIC, "Closing costs more than it returns.", "Leave it.")
-    if not policy.sell_enabled:
-        return keep(Reason.ROUTE_OFF, "Selling is switched off in the policy.")
-    return Verdict(
-        route=Route.SELL,
-        message=f"Market order on {holding.symbol}.",
-        quantity=quantity,
-        expected_fee_usd=fee * quote_usd,
-        expected_slippage_usd=max(ZERO, quantity * (reference - bid)) * quote_usd,
-        expected_net_usd=net * quote_usd,
+    return keep(
+        Reason.STALE_PRICE if holding.price_is_stale else Reason.UNPRICED,
+        f"No trustworthy price. {holding.price_problem}".strip(),
+        "It counts until it has a price or is ignored.",
     )
 
 
@@ -195,9 +175,11 @@ def classify(
     *,
     threshold: Decimal,
     policy: Policy,
-    in_flight: frozenset[str] = frozenset(),
+    circumstances: Circumstances = NOTHING_SPECIAL,
 ) -> Classified:
     """Put every holding into exactly one of positions, residue and cash."""
+    holdings = list(holdings)
+    landing = landing_of(holdings, policy=policy)
     positions: list[ClassifiedPosition] = []
     residue: list[Holding] = []
     cash: list[Holding] = []
@@ -208,7 +190,11 @@ def classify(
             residue.append(holding)
         else:
             closing = closing_verdict(
-                holding, threshold=threshold, policy=policy, in_flight=in_flight
+                holding,
+                threshold=threshold,
+                policy=policy,
+                landing=landing,
+                circumstances=circumstances,
             )
             positions.append(
                 at_threshold(holding, threshold=threshold, policy=policy, closing=closing)
@@ -236,26 +222,16 @@ def at_threshold(
     )
 
 
-_STAYS_ANYWAY = frozenset({Reason.PROTECTED, Reason.FEE_ASSET, Reason.STAKED, Reason.LOCKED})
+_STAYS_ANYWAY = frozenset(
+    {
+        *(Reason.PROTECTED, Reason.FEE_ASSET, Reason.STAKED, Reason.LEVERAGED),
+        *(Reason.MARGIN_DEBT, Reason.LOCKED),
+    }
+)
 
 
 def _not_dust(closing: Verdict, *, threshold: Decimal) -> Verdict:
     """Return why a position above the threshold stays, with the team's own reason if there is."""
     if closing.reason in _STAYS_ANYWAY:
         return closing
-    return keep(Reason.NOT_DUST, f"Not below the dust threshold of {_dollars(threshold)}.")
-
-
-def _dollars(amount: Decimal) -> str:
-    if 0 < amount < Decimal("0.01"):
-        return f"${canonical(amount.quantize(Decimal('0.0001')))}"
-    return f"${amount:,.2f}" if amount == amount.quantize(Decimal("0.01")) else f"${amount:,.4f}"
-
-
-def _dollars_up(amount: Decimal) -> str:
-    """Return what is missing, to the next cent: less would not be enough."""
-    return f"${amount.quantize(Decimal('0.01'), rounding=ROUND_UP):,}"
-
-
-def _percent(share: Decimal) -> str:
-    return f"{canonical((share * 100).quantize(Decimal('0.01')))}%"
+    return keep(Reason.NOT_DUST, f"Not below the dust threshold of {dollars(threshold)}.")

@@ -2,13 +2,20 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from positions.domain.amounts import ZERO, canonical
-from positions.domain.classification import Classified, ClassifiedPosition, is_counted
+from positions.domain.balances import Holding
+from positions.domain.classification import (
+    Classified,
+    ClassifiedPosition,
+    is_counted,
+    is_residue,
+)
+from positions.domain.conversions import Terms
 from positions.domain.policies import GuardBroken, Policy, check_threshold
 from positions.domain.verdicts import Category, Reason, Route, Verdict, keep
 from positions.domain.what_if import Slots
@@ -23,10 +30,11 @@ class PlannedOrder:
     """One position to close by one route, with what is expected of it."""
 
     asset: str
-    symbol: str
+    symbol: str  # the market of a sale; empty for a conversion
+    into: str  # the asset that comes back
     route: Route
     quantity: Decimal  # base
-    price: Decimal  # quote, the bid at planning
+    price: Decimal  # of `into` for one unit, as expected at planning
     value_usd: Decimal
     expected_fee_usd: Decimal
     expected_slippage_usd: Decimal
@@ -69,43 +77,51 @@ class PlanDraft:
 
 
 def draw_plan(
-    classified: Classified, *, threshold: Decimal, policy: Policy, leased: int = 0
+    classified: Classified,
+    *,
+    threshold: Decimal,
+    policy: Policy,
+    terms: Terms | None = None,
+    leased: int = 0,
 ) -> PlanDraft:
     """Return the plan for every closable dust position.
 
     Raise `GuardBroken` if the threshold, the number of orders or their value is beyond the policy,
-    `NothingToClose` if no order would be left. Proceeds are cash and take no slot.
+    `NothingToClose` if no order would be left. What the proceeds become counts in `slots_after`.
     """
     check_threshold(threshold, policy)
     orders: list[PlannedOrder] = []
     skipped: list[Skipped] = []
-    closed: set[str] = set()
-    for position in classified.positions:
-        verdict = _planned_verdict(position, threshold=threshold, policy=policy)
+    verdicts = [
+        _planned_verdict(position, threshold=threshold, policy=policy)
+        for position in classified.positions
+    ]
+    if terms is not None:
+        verdicts = _one_batch(verdicts, terms)
+    for position, verdict in zip(classified.positions, verdicts, strict=True):
         if verdict.route is None:
             skipped.append(_skip(position, verdict))
             continue
         orders.append(_order(position, verdict))
-        if _leaves_nothing(position, verdict):
-            closed.add(position.asset)
     if not orders:
         raise NothingToClose(
             f"Nothing to plan: no position below ${canonical(threshold)} can be closed now."
         )
+    after = _after(classified, orders, threshold=threshold, policy=policy)
     draft = PlanDraft(
         threshold=threshold,
         orders=orders,
         skipped=skipped,
         positions_before=len(classified.positions),
-        positions_after=len(classified.positions) - len(closed),
+        positions_after=len(after),
         slots_before=Slots(
             cap=policy.position_cap,
-            counted=_counted(classified.positions, policy=policy),
+            counted=_counted([item.holding for item in classified.positions], policy=policy),
             leased=leased,
         ),
         slots_after=Slots(
             cap=policy.position_cap,
-            counted=_counted(classified.positions, policy=policy, without=closed),
+            counted=_counted(after, policy=policy),
             leased=leased,
         ),
     )
@@ -145,36 +161,73 @@ def _planned_verdict(
     return position.verdict
 
 
-def _leaves_nothing(position: ClassifiedPosition, verdict: Verdict) -> bool:
-    """Tell whether only residue stays behind once the order has filled."""
-    left = position.holding.total - (verdict.quantity or ZERO)
-    return left < (position.holding.step_size or ZERO)
+def _one_batch(verdicts: Sequence[Verdict], terms: Terms) -> list[Verdict]:
+    """Let the conversions stay that one batch takes, those that bring most."""
+    rule, found = terms.rule, list(verdicts)
+    converted = [index for index, item in enumerate(found) if item.route is Route.CONVERT]
+    converted.sort(key=lambda index: -(found[index].expected_net_usd or ZERO))
+    taken, value, limit = 0, ZERO, terms.most_gross
+    for index in converted:
+        gross = (found[index].quantity or ZERO) * (found[index].price or ZERO)
+        too_many = rule.most_assets is not None and taken >= rule.most_assets
+        if too_many or (limit is not None and value + gross > limit):
+            found[index] = keep(
+                Reason.CONVERT_WINDOW_CLOSED,
+                "One conversion takes no more than the others of this plan.",
+                "Plan again after this one.",
+            )
+        else:
+            taken += 1
+            value += gross
+    return found
 
 
-def _counted(
-    positions: Sequence[ClassifiedPosition],
-    *,
-    policy: Policy,
-    without: AbstractSet[str] = frozenset(),
-) -> int:
+def _after(
+    classified: Classified, orders: Sequence[PlannedOrder], *, threshold: Decimal, policy: Policy
+) -> list[Holding]:
+    """Return the positions as they would be once every order has filled as expected."""
+    residue = {item.asset: item for item in classified.residue}
+    found = {item.asset: item.holding for item in classified.positions}
+    proceeds: dict[str, Decimal] = defaultdict(Decimal)  # USD
+    for order in orders:
+        held = found.pop(order.asset)
+        left = replace(held, free=held.free - order.quantity)
+        if left.total > 0 and not is_residue(left, threshold=threshold):
+            found[order.asset] = left
+        if order.into not in policy.cash_assets:
+            proceeds[order.into] += order.expected_net_usd
+    for asset, usd in proceeds.items():
+        grown = _grown(found.get(asset) or residue.get(asset), asset, usd=usd)
+        if not is_residue(grown, threshold=threshold):
+            found[asset] = grown
+    return list(found.values())
+
+
+def _grown(holding: Holding | None, asset: str, *, usd: Decimal) -> Holding:
+    if holding is None:
+        return Holding(asset=asset, free=usd, locked=ZERO, price_usd=Decimal(1))
+    if not holding.price_usd:
+        return holding
+    return replace(holding, free=holding.free + usd / holding.price_usd)
+
+
+def _counted(holdings: Sequence[Holding], *, policy: Policy) -> int:
     """Count what takes a slot by the policy, whatever threshold the plan was drawn at."""
     return sum(
-        is_counted(item.holding, threshold=policy.dust_threshold, policy=policy)
-        for item in positions
-        if item.asset not in without
+        is_counted(item, threshold=policy.dust_threshold, policy=policy) for item in holdings
     )
 
 
 def _order(position: ClassifiedPosition, verdict: Verdict) -> PlannedOrder:
-    holding = position.holding
-    if verdict.route is None or holding.symbol is None or holding.bid is None:
+    if verdict.route is None or verdict.price is None:
         raise ValueError(f"{position.asset} has no route; it can't be planned")
     return PlannedOrder(
         asset=position.asset,
-        symbol=holding.symbol,
+        symbol=verdict.symbol,
+        into=verdict.into,
         route=verdict.route,
         quantity=verdict.quantity or ZERO,
-        price=holding.bid,
+        price=verdict.price,
         value_usd=position.value_usd or ZERO,
         expected_fee_usd=verdict.expected_fee_usd or ZERO,
         expected_slippage_usd=verdict.expected_slippage_usd or ZERO,
@@ -209,6 +262,7 @@ def plan_hash(
             [
                 order.asset,
                 order.symbol,
+                order.into,
                 order.route.value,
                 canonical(order.quantity),
                 canonical(order.price),

@@ -33,6 +33,7 @@ class Policy:
     ignored_assets: frozenset[str] = frozenset()
     fee_assets: frozenset[str] = DEFAULT_FEE_ASSETS
     sell_enabled: bool = True
+    convert_enabled: bool = True
     max_threshold: Decimal = Decimal("10.00")
     max_order_value: Decimal | None = None  # None: the threshold x 1.05
     max_plan_value: Decimal = Decimal("50.00")

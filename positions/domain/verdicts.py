@@ -18,6 +18,7 @@ class Route(StrEnum):
     """A way to close a position."""
 
     SELL = "SELL"
+    CONVERT = "CONVERT"
 
 
 class Reason(StrEnum):
@@ -32,12 +33,16 @@ class Reason(StrEnum):
     LOCKED = "LOCKED"
     OPEN_ORDER = "OPEN_ORDER"
     STAKED = "STAKED"
+    LEVERAGED = "LEVERAGED"
+    MARGIN_DEBT = "MARGIN_DEBT"
     PROTECTED = "PROTECTED"
     IGNORED = "IGNORED"
     FEE_ASSET = "FEE_ASSET"
     UNECONOMIC = "UNECONOMIC"
     ILLIQUID = "ILLIQUID"
     ORDER_IN_FLIGHT = "ORDER_IN_FLIGHT"
+    CONVERT_WINDOW_CLOSED = "CONVERT_WINDOW_CLOSED"
+    NOT_CONVERTIBLE = "NOT_CONVERTIBLE"
     PLAN_HALTED = "PLAN_HALTED"
     PLAN_EXPIRED = "PLAN_EXPIRED"
     NO_LONGER_DUST = "NO_LONGER_DUST"
@@ -57,6 +62,9 @@ class Verdict:
     reason: Reason | None = None
     message: str
     remedy: str = ""  # what would change it
+    symbol: str = ""  # the market of a sale
+    into: str = ""  # the asset that comes back
+    price: Decimal | None = None  # of `into` for one unit, before the fee
     quantity: Decimal | None = None  # base; what the route would close
     expected_fee_usd: Decimal | None = None
     expected_slippage_usd: Decimal | None = None

@@ -18,8 +18,10 @@ from positions.domain.classification import (
     classify,
     closing_verdict,
     is_residue,
+    landing_of,
 )
 from positions.domain.policies import Policy
+from positions.domain.routes import NOTHING_SPECIAL, Circumstances
 from positions.domain.verdicts import Category
 
 
@@ -122,17 +124,18 @@ class WhatIf:
         *,
         policy: Policy,
         cap: int,
-        in_flight: frozenset[str] = frozenset(),
+        circumstances: Circumstances = NOTHING_SPECIAL,
     ) -> None:
         """Look at every holding, whatever the threshold may be."""
         self.policy = policy
         self._cap = cap
-        self._in_flight = in_flight
+        self._circumstances = circumstances
+        self._landing = landing_of(holdings, policy=policy)
         self._rest = classify(  # cash and the unpriced: the same at every threshold
             [item for item in holdings if not self._has_faces(item)],
             threshold=ZERO,
             policy=policy,
-            in_flight=in_flight,
+            circumstances=circumstances,
         )
         below = [
             self._face(item, threshold=EVERYTHING) for item in holdings if self._has_faces(item)
@@ -150,7 +153,11 @@ class WhatIf:
 
     def _face(self, holding: Holding, *, threshold: Decimal) -> ClassifiedPosition:
         closing = closing_verdict(
-            holding, threshold=threshold, policy=self.policy, in_flight=self._in_flight
+            holding,
+            threshold=threshold,
+            policy=self.policy,
+            landing=self._landing,
+            circumstances=self._circumstances,
         )
         return at_threshold(holding, threshold=threshold, policy=self.policy, closing=closing)
 
@@ -257,10 +264,11 @@ class WhatIf:
     @cached_property
     def exchange_minimum_usd(self) -> Decimal | None:
         """Return the commonest minimum order value among the positions' markets, USD."""
+        sales = (sale for item in (*self.unpriced, *self._below) for sale in item.holding.sales[:1])
         minimums = Counter(
-            item.holding.min_notional * item.holding.quote_price_usd
-            for item in (*self.unpriced, *self._below)
-            if item.holding.min_notional and item.holding.quote_price_usd
+            sale.market.rule.min_notional * sale.quote_price_usd
+            for sale in sales
+            if sale.market.rule.min_notional and sale.quote_price_usd
         )
         return minimums.most_common(1)[0][0] if minimums else None
 

@@ -14,29 +14,41 @@ from typing import Any
 import redis
 
 from positions.domain.absence import AbsenceRule
-from positions.domain.amounts import canonical
-from positions.domain.balances import Balance
+from positions.domain.balances import Balance, Kind
+from positions.domain.conversions import ConversionRule
 from positions.domain.markets import Market, Ticker
 from positions.domain.orders import Outcome
 from positions.domain.pacing import in_force
 from positions.exchanges.ccxt_answers import (
-    amount_of,
-    as_asked,
+    at_path,
+    average_bid,
+    balance_of,
+    granted,
     kept_market,
     published_limits,
     ticker_of,
 )
 from positions.exchanges.ccxt_client import PacedClient, bare_client
+from positions.exchanges.ccxt_sale import Seller
 from positions.exchanges.ccxt_search import OrderSearch
 from positions.exchanges.connection import Connection
+from positions.exchanges.conversions import Conversions, conversions_of
 from positions.exchanges.market_cache import MARKETS, Loaded
 from positions.exchanges.nonces import Nonces
 from positions.exchanges.pacing import Pacer
-from positions.exchanges.port import KeyRights, RequestRefused, SellRequest
+from positions.exchanges.port import (
+    ConversionOutcome,
+    ConversionQuote,
+    ConversionRequest,
+    KeyRights,
+    RequestRefused,
+    SellRequest,
+)
 from positions.exchanges.profiles import profile_of
 
 # A look may wait longer than a page: many accounts may stand in line at one address.
 LONGEST_WAIT_TO_LOOK = Decimal(30)
+BOOK_LEVELS = 100  # more than dust can eat through
 
 
 class CcxtExchange:
@@ -52,10 +64,12 @@ class CcxtExchange:
     ) -> None:
         """Check that the address may be reached; send nothing yet."""
         self.profile = profile_of(connection.exchange)
-        self.signature_window_ms = connection.signature_window_ms
+        self.signature_window_ms = self.profile.lifetime_ms or connection.signature_window_ms
         self.pacer = Pacer(
             client,
-            place=connection.sends_from,
+            place=connection.key_sends_from
+            if self.profile.weight_by_key
+            else connection.sends_from,
             key_fingerprint=connection.key_fingerprint,
             share=share,
             limits=self.profile.limits,
@@ -74,6 +88,17 @@ class CcxtExchange:
             ),
         )
         self._search = OrderSearch(self._client, self.profile)
+        self._seller = Seller(self._client, self.profile, window_ms=self.signature_window_ms)
+        # Test networks don't have the calls (binance: no sapi there, ccxt 4.5.90).
+        self._conversions = (
+            None
+            if connection.environment == "testnet"
+            else conversions_of(
+                self._client,
+                self.profile,
+                signature_window_ms=connection.signature_window_ms,
+            )
+        )
         self._loaded: Loaded | None = None
         self._owner = ""
 
@@ -110,6 +135,7 @@ class CcxtExchange:
             place=self._connection.place,
             new_client=lambda: bare_client(self._connection, self.profile),
             load=self._load_markets,
+            indexes=self.profile.market_indexes,
         )
         if loaded is not self._loaded:
             self._client.ccxt.set_markets_from_exchange(loaded.client)
@@ -120,13 +146,20 @@ class CcxtExchange:
     def _load_markets(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Ask the exchange for its markets and the limits it publishes."""
         raw = self._client.ccxt
-        markets = self._client.send("exchange_info", lambda: raw.load_markets(True))
+        markets = self._client.send(
+            "exchange_info", lambda: raw.load_markets(True, self.profile.market_params)
+        )
         if not isinstance(markets, dict) or not markets:
             raise self._client.nonsense("markets")
         info = raw.parse_json(raw.last_http_response or "")
         limits = info.get("rateLimits", []) if isinstance(info, dict) else []
         raw.last_http_response = None  # megabytes that nobody needs again
-        kept = {symbol: kept_market(item) for symbol, item in markets.items() if item.get("spot")}
+        ended = self.profile.delisted_states
+        kept = {
+            symbol: kept_market(item, delisted=ended)
+            for symbol, item in markets.items()
+            if item.get("spot")
+        }
         return kept, {"rateLimits": limits}
 
     @contextmanager
@@ -155,19 +188,19 @@ class CcxtExchange:
             self._owner = str(answer["info"].get(field) or "")
         found = []
         for asset in answer.get("total") or {}:
-            row = answer[asset]
-            free, locked = amount_of(row.get("free")), amount_of(row.get("used"))
-            if free + locked == 0:
-                continue
-            earn = asset not in raw.currencies and asset.startswith(self.profile.earn_prefixes)
-            found.append(Balance(asset=asset, free=free, locked=locked, earn=earn))
+            kind = self.profile.kind_of(asset)
+            if kind is Kind.EARN and asset in raw.currencies:
+                kind = Kind.SPOT  # a coin of that name is traded here
+            balance = balance_of(asset, answer[asset], kind=kind)
+            if balance.total != 0:
+                found.append(balance)
         return found
 
     def _answered_balances(self, info: Any) -> bool:
         """Tell whether the raw answer has balances: nonsense reads as an empty account."""
         field = self.profile.balances_field
         if field:
-            return isinstance(info, dict) and isinstance(info.get(field), list)
+            return isinstance(at_path(info, field), dict | list)
         return isinstance(info, dict | list) and bool(info)
 
     def tickers(self, symbols: Collection[str] = ()) -> Mapping[str, Ticker]:
@@ -187,13 +220,39 @@ class CcxtExchange:
             return self.tickers()
         if not isinstance(answer, dict) or not answer:
             raise self._client.nonsense("prices")
+        if self.profile.quotes_call:
+            answer = self._with_quotes(answer, named)
         return {symbol: ticker_of(symbol, item) for symbol, item in answer.items()}
+
+    def bid_for(self, symbol: str, *, quantity: Decimal) -> Decimal:
+        """Return what each unit of so much base would bring now, in quote; zero: too few buyers."""
+        self.markets()
+        book = self._client.send(
+            "depth", lambda: self._client.ccxt.fetch_order_book(symbol, BOOK_LEVELS)
+        )
+        if not isinstance(book, dict) or not isinstance(book.get("bids"), list):
+            raise self._client.nonsense("order book")
+        return average_bid(book, quantity)
+
+    def _with_quotes(
+        self, prices: Mapping[str, Any], named: Sequence[str] | None
+    ) -> dict[str, Any]:
+        """Return the prices with bid and ask, which come from a request of their own."""
+        ask = getattr(self._client.ccxt, self.profile.quotes_call)
+        quotes = self._client.send_signed("quotes", lambda: ask(named))
+        if not isinstance(quotes, dict) or not quotes:
+            raise self._client.nonsense("prices")
+        told = ("bid", "ask", "bidVolume", "askVolume", "timestamp")
+        return {
+            symbol: {**item, **{name: quotes.get(symbol, {}).get(name) for name in told}}
+            for symbol, item in prices.items()
+        }
 
     def open_order_assets(self) -> frozenset[str]:
         """Return the base assets on which any order is open, ours or anybody's."""
         self.markets()
         answer = self._client.send_signed("open_orders", self._client.ccxt.fetch_open_orders)
-        if not isinstance(answer, list) or self._client.answered_rows() is None:
+        if not isinstance(answer, list) or self._client.answered_rows("open_orders") is None:
             raise self._client.nonsense("open orders")
         return frozenset(str(item["symbol"]).split("/")[0] for item in answer)
 
@@ -217,18 +276,19 @@ class CcxtExchange:
 
     def key_rights(self) -> KeyRights:
         """Return what the key may do; all None where no call for it is known."""
-        method = self.profile.key_rights_method
-        if not method or self._connection.environment == "testnet":
+        call = self.profile.key_rights
+        if call is None or self._connection.environment == "testnet":
             # Test networks don't have the call (binance: no sapi there, ccxt 4.5.90).
             return KeyRights(may_read=None, may_trade=None, may_withdraw=None)
         self.markets()
-        answer = self._client.send_signed("key_rights", getattr(self._client.ccxt, method))
-        if not isinstance(answer, dict) or "enableWithdrawals" not in answer:
+        answer = self._client.send_signed("key_rights", getattr(self._client.ccxt, call.method))
+        if at_path(answer, call.answers) is None:
             raise self._client.nonsense("key's rights")
+        changes = not call.read_only_at or str(at_path(answer, call.read_only_at)) != "1"
         return KeyRights(
-            may_read=bool(answer.get("enableReading")),
-            may_trade=bool(answer.get("enableSpotAndMarginTrading")),
-            may_withdraw=bool(answer.get("enableWithdrawals")),
+            may_read=call.reads is None or granted(answer, call.reads),
+            may_trade=changes and granted(answer, call.trades),
+            may_withdraw=changes and any(granted(answer, right) for right in call.withdraws),
         )
 
     # --- Trading ------------------------------------------------------------------------------
@@ -241,26 +301,7 @@ class CcxtExchange:
         The order's slot was reserved by the caller and has come.
         """
         self.markets()
-        answer = self._client.send_signed(
-            "order",
-            lambda: self._client.ccxt.create_order(
-                request.symbol,
-                "market",
-                "sell",
-                canonical(request.quantity),
-                None,  # never a price: five exchanges would take it for a quote amount
-                {"clientOrderId": request.client_order_id},
-            ),
-            signed_at_ms=request.signed_at_ms,
-            may_leave=may_leave,
-            has_slot=True,
-        )
-        outcome = self._search.checked(answer, request)
-        if not as_asked(answer, request):
-            raise self._client.about_another_order()
-        if self.profile.answer_carries_fills and not outcome.trades_are_complete:
-            raise self._client.nonsense("fills")
-        return outcome
+        return self._seller.sell(request, may_leave=may_leave)
 
     def find_order(self, requests: Sequence[SellRequest]) -> Outcome | None:
         """Return the order that one of these requests placed, with its trades; None: not found."""
@@ -271,6 +312,37 @@ class CcxtExchange:
         """Return the same from the list of all orders since the first request was signed."""
         self.markets()
         return self._search.in_history(requests)
+
+    # --- Converting ---------------------------------------------------------------------------
+
+    @property
+    def conversion_rule(self) -> ConversionRule | None:
+        """Return how small balances are converted here; None: not known, nothing is converted."""
+        return self.profile.conversion if self._conversions else None
+
+    def quote_conversion(self, assets: Collection[str]) -> ConversionQuote:
+        """Return what these assets (none named: all that can be converted) would bring now."""
+        return self._converting().quote(assets)
+
+    def convert(
+        self, request: ConversionRequest, *, may_leave: Callable[[], bool]
+    ) -> ConversionOutcome:
+        """Convert the batch, signed with its stored moment; raise the error tree otherwise."""
+        return self._converting().convert(request, may_leave=may_leave)
+
+    def find_conversion(self, request: ConversionRequest) -> ConversionOutcome | None:
+        """Return what the request became, from the history since it was signed; None: not there."""
+        return self._converting().find(request)
+
+    def conversions_since(self, since_ms: int) -> Sequence[int]:
+        """Return when the account converted since then, whoever did it: ms, the latest last."""
+        return self._converting().since(since_ms)
+
+    def _converting(self) -> Conversions:
+        if self._conversions is None:
+            raise RequestRefused(f"How {self._client.name} converts small balances is not known.")
+        self.markets()  # with them come the exchange's names of assets
+        return self._conversions
 
 
 _CLIENTS = threading.local()

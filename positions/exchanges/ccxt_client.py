@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import ccxt
 
-from positions.exchanges.ccxt_answers import counts_in
+from positions.exchanges.ccxt_answers import at_path, counts_in
 from positions.exchanges.clocks import CLOCKS
 from positions.exchanges.connection import Connection, check_reach
 from positions.exchanges.nonces import Nonces
@@ -49,6 +49,7 @@ def bare_client(connection: Connection, profile: Profile) -> Any:
             "number": str,  # exact digits; `Decimal` would switch off ccxt's truncation
             "enableRateLimit": False,  # per process and blind to others; the pacer decides
             "timeout": connection.timeout_ms,
+            **({} if profile.loads_currencies else {"has": {"fetchCurrencies": False}}),
             "options": {
                 "defaultType": "spot",
                 "fetchMarkets": {"types": ["spot"]},
@@ -141,10 +142,15 @@ class PacedClient:
         finally:
             self._is_paid = False
 
-    def answered_rows(self) -> int | None:
-        """Return the length of the JSON list that came last; None if none came (cut JSON)."""
-        rows = self.ccxt.parse_json(str(self.ccxt.last_http_response or ""))
-        return len(rows) if isinstance(rows, list) else None
+    def answered_rows(self, call: str) -> int | None:
+        """Return how many rows the call's answer lists; None if no list came (cut JSON)."""
+        answer = self.ccxt.parse_json(str(self.ccxt.last_http_response or ""))
+        where = self._profile.lists.get(call)
+        if where is None:  # not known: anything but nothing
+            is_told = isinstance(answer, list) or (isinstance(answer, dict) and bool(answer))
+            return len(answer) if is_told else None
+        rows = at_path(answer, where) if where else answer
+        return len(rows) if isinstance(rows, list) or (where and isinstance(rows, dict)) else None
 
     def nonsense(self, what: str) -> AnswerUnknown:
         """Return the error for an answer that lacks what was asked for."""
@@ -205,6 +211,7 @@ class PacedClient:
         request: Callable[[], T],
         *,
         signed_at_ms: int | None = None,
+        headers: Mapping[str, str] | None = None,
         may_leave: Callable[[], bool] | None = None,
         has_slot: bool = False,
     ) -> T:
@@ -213,7 +220,13 @@ class PacedClient:
             moment = self.now_ms() if signed_at_ms is None else signed_at_ms
             # While waiting for its turn a request dated now would grow old: its date is read late.
             self.ccxt.nonce = self.now_ms if signed_at_ms is None else lambda: moment
-        return self.send(call, request, may_leave=may_leave, has_slot=has_slot, signed=True)
+            if self._profile.dated_in_seconds:
+                self.ccxt.seconds = lambda: self.ccxt.nonce() // 1000
+        self.ccxt.headers = dict(headers or {})
+        try:
+            return self.send(call, request, may_leave=may_leave, has_slot=has_slot, signed=True)
+        finally:
+            self.ccxt.headers = {}
 
     def compare_clocks(self) -> int:
         """Ask for the exchange's clock and return it, milliseconds since the epoch."""

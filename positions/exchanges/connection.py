@@ -29,6 +29,11 @@ class Connection:
         """Return what address limits are shared by."""
         return f"{self.place} {self.egress}"
 
+    @property
+    def key_sends_from(self) -> str:
+        """Return what they are shared by where the exchange counts each key by itself."""
+        return f"{self.sends_from} {self.key_fingerprint}"
+
 
 def is_loopback(url: str) -> bool:
     """Tell whether the URL can only reach this machine."""

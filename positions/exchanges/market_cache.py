@@ -48,10 +48,12 @@ class MarketCache:
         place: str,
         new_client: Callable[[], Any],
         load: Callable[[], tuple[dict[str, Any], dict[str, Any]]],
+        indexes: Mapping[str, str],
     ) -> Loaded:
         """Return the markets, loading them from Redis or, once for everybody, the exchange.
 
-        `load` asks the exchange and returns ccxt's markets and the published limits.
+        `load` asks the exchange and returns ccxt's markets and the published limits. `indexes`
+        names what ccxt's option indexes markets by which field, besides its own tables.
         """
         with self._lock:
             known = self._loaded.get(place)
@@ -65,6 +67,8 @@ class MarketCache:
                 ) from None
             holder = new_client()
             holder.set_markets(list(markets.values()))
+            for option, by in indexes.items():
+                holder.options[option] = holder.index_by(holder.markets, by)
             loaded = Loaded(
                 at=at,
                 client=holder,

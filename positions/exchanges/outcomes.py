@@ -28,7 +28,17 @@ from positions.exchanges.profiles import Profile
 # Whatever follows a question mark in a URL may be signed; nothing of it is kept.
 _QUERY = re.compile(r"\?\S*")
 _SIGNED = re.compile(r"[\w&;=.%+-]*signature=[^\s\"'<>]*", re.IGNORECASE)
-_CODE = re.compile(r'"(?:code|retCode|sCode)"\s*:\s*"?(-?\w+)"?')
+# The innermost first: OKX says "1" outside and what is wrong inside.
+_CODES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r'"preview_failure_reason"\s*:\s*"(PREVIEW_\w+)"',
+        r'"sCode"\s*:\s*"?(-?[1-9]\w*)"?',
+        r'"(?:code|retCode)"\s*:\s*"?(-?\w+)"?',
+        r'"error"\s*:\s*\[\s*"([^"]+)"',  # Kraken
+        r'"error"\s*:\s*"(\w+)"',  # Coinbase
+    )
+)
 _DEFAULT_RETRY_AFTER = Decimal(10)
 _LONGEST_TEXT = 2000
 _SCANNED = 20 * _LONGEST_TEXT
@@ -57,8 +67,7 @@ def scrubbed(text: str, *, secrets: Collection[str] = ()) -> str:
 
 def answer_code(text: str) -> str:
     """Return the exchange's own code from its answer; empty if there is none."""
-    found = _CODE.search(text)
-    return found.group(1) if found else ""
+    return next((found.group(1) for code in _CODES if (found := code.search(text))), "")
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -138,7 +147,9 @@ def meaning(
         return ClockRefused(f"{exchange} refused the request's time.", **said)
     if code in profile.key_codes or isinstance(error, ccxt.AuthenticationError):
         return KeyRefused(f"{exchange} does not accept the API key for this.", **said)
-    if any(message in body for message in profile.duplicate_messages):
+    if code in profile.duplicate_codes or any(
+        message in body for message in profile.duplicate_messages
+    ):
         return AnswerUnknown(f"{exchange} already has an order with this id.", **said)
     if never_connected(error):
         return Unreachable(f"{exchange} can't be reached: no connection was made.")
@@ -150,8 +161,10 @@ def meaning(
         )
     if isinstance(error, ccxt.InvalidNonce):
         return ClockRefused(f"{exchange} refused the request's time.", **said)
-    if isinstance(error, _REJECTED):
-        return RequestRefused(f"{exchange} refused: {_said(words) or 'no reason given'}", **said)
+    if code in profile.refused_codes or isinstance(error, _REJECTED):
+        return RequestRefused(
+            f"{exchange} refused: {sentence_in(words) or 'no reason given'}", **said
+        )
     if isinstance(error, ccxt.RequestTimeout):
         return AnswerUnknown(f"{exchange} did not answer in time.")
     if isinstance(error, ccxt.NetworkError) and not body:
@@ -159,7 +172,10 @@ def meaning(
     return AnswerUnknown(f"{exchange} gave no answer that makes sense.", **said)
 
 
-def _said(body: str) -> str:
+def sentence_in(body: str) -> str:
     """Return the exchange's sentence from its answer."""
-    found = re.search(r'"(?:msg|retMsg|message)"\s*:\s*"([^"]{1,200})"', body)
-    return found.group(1) if found else ""
+    for words in (r'"sMsg"', r'"(?:msg|retMsg|message)"', r'"error"\s*:\s*\['):
+        found = re.search(words.removesuffix(":") + r'\s*:?\s*"([^"]{1,200})"', body)
+        if found:
+            return found.group(1)
+    return ""

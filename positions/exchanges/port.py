@@ -6,6 +6,7 @@ ExchangeError            nothing below was understood further
 ├── ClockRefused         refused before processing: our clock or a late request
 ├── KeyRefused           the exchange does not accept the key, or the key lacks a right
 ├── RequestRefused       the exchange understood and said no
+│   └── WindowClosed     it converts small balances only so often: try again later
 ├── PacerUnavailable     the shared rate limiter does not answer: nothing is sent without it
 ├── NoLeave              our own last check said no; nothing was sent
 ├── BadConfiguration     the account can't be used as it is configured
@@ -22,6 +23,7 @@ from typing import Any, Protocol
 
 from positions.domain.absence import AbsenceRule
 from positions.domain.balances import Balance
+from positions.domain.conversions import ConversionRule, Offer
 from positions.domain.markets import Market, Ticker
 from positions.domain.orders import Outcome
 
@@ -75,6 +77,12 @@ class RequestRefused(ExchangeError):
     code = "REFUSED"
 
 
+class WindowClosed(RequestRefused):
+    """The exchange converts small balances only so often, and not yet again."""
+
+    code = "CONVERT_WINDOW_CLOSED"
+
+
 class PacerUnavailable(ExchangeError):
     """The shared rate limiter does not answer. Nothing is sent until it does."""
 
@@ -116,6 +124,54 @@ class SellRequest:
     quantity: Decimal  # base, a multiple of the market's step
     client_order_id: str
     signed_at_ms: int  # on the exchange's clock; the request is signed with exactly this moment
+    exchange_order_id: str = ""  # as an answer told it, if one came
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionQuote:
+    """What can be converted now; nothing was converted by asking."""
+
+    target: str
+    offers: Mapping[str, Offer]
+    reference: str  # the exchange's id of the quote, which the request must name; or nothing
+    valid_until_ms: int | None  # on the exchange's clock; None: it binds nobody, or for no time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionRequest:
+    """One batch: each asset is converted with all that is free of it when it is processed."""
+
+    assets: tuple[str, ...]
+    target: str
+    client_id: str  # sent where the rule says that the exchange takes one
+    reference: str  # of the quote
+    signed_at_ms: int  # on the exchange's clock; the request is signed with exactly this moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converted:
+    """What became of one asset, in the exchange's own words."""
+
+    asset: str
+    quantity: Decimal  # in the asset
+    received: Decimal  # net, in the target
+    fee: Decimal  # in the target
+    transfer_id: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionOutcome:
+    """What the exchange says about one batch, at one moment.
+
+    An asset of the request that is in neither mapping is not decided yet; in a final outcome
+    there is none.
+    """
+
+    conversion_id: str
+    converted: Mapping[str, Converted]
+    refused: Mapping[str, str]  # by asset, the exchange's words
+    is_final: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +255,9 @@ class ExchangePort(Protocol):
     def tickers(self, symbols: Collection[str] = ()) -> Mapping[str, Ticker]:
         """Return bid, ask and last price of these markets; none named: of all."""
 
+    def bid_for(self, symbol: str, *, quantity: Decimal) -> Decimal:
+        """Return what each unit of so much base would bring now, in quote; zero: too few buyers."""
+
     def open_order_assets(self) -> frozenset[str]:
         """Return the base assets on which any order is open."""
 
@@ -231,3 +290,34 @@ class ExchangePort(Protocol):
 
     def find_in_history(self, requests: Sequence[SellRequest]) -> Outcome | None:
         """Return the same from the list of all orders since the first request was signed."""
+
+    @property
+    def conversion_rule(self) -> ConversionRule | None:
+        """Return how small balances are converted here; None: not known, nothing is converted."""
+
+    def quote_conversion(self, assets: Collection[str]) -> ConversionQuote:
+        """Return what these assets (none named: all that can be converted) would bring now.
+
+        An asset that is not offered can't be converted. Asking converts nothing. Where the quote
+        has a reference it is the quote that is converted: ask once more for exactly the assets
+        that are meant, for `convert` refuses others with `NoLeave`.
+        """
+
+    def convert(
+        self, request: ConversionRequest, *, may_leave: Callable[[], bool]
+    ) -> ConversionOutcome:
+        """Convert the batch and return what the exchange says became of it.
+
+        `may_leave` is asked right before the request leaves; `NoLeave` is raised if it says no.
+        `WindowClosed` if it is too early for another conversion; another `RequestRefused` refuses
+        the whole batch.
+        """
+
+    def find_conversion(self, request: ConversionRequest) -> ConversionOutcome | None:
+        """Return what the request became, from the history since it was signed; None: not there."""
+
+    def conversions_since(self, since_ms: int) -> Sequence[int]:
+        """Return when the account converted since then, whoever did it: milliseconds, latest last.
+
+        In the exchange's history, which may be shorter.
+        """

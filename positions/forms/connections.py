@@ -67,11 +67,11 @@ class ConnectForm(KeyForm):
 
     exchange = forms.ChoiceField(
         label="Exchange",
-        help_text="Orders are sent at "
-        + " and ".join(
+        help_text="Orders are verified at "
+        + ", ".join(
             EXCHANGE_NAMES[exchange] for exchange in GUIDES if profile_of(exchange).orders_verified
         )
-        + "; the others are read and planned for.",
+        + ". Every other exchange is connected with the command add_account.",
         choices=[
             ("", "Choose an exchange"),
             *((exchange, EXCHANGE_NAMES[exchange]) for exchange in GUIDES),

@@ -14,6 +14,7 @@ from positions.domain.resolutions import (
     check_finding,
 )
 from positions.models import CloseOrder
+from positions.selectors.orders import done_with
 
 _NUMBER = {"inputmode": "decimal", "autocomplete": "off"}
 
@@ -24,13 +25,11 @@ class ResolutionForm(forms.Form):
     found = forms.ChoiceField(
         label="What you found",
         widget=forms.RadioSelect,
-        choices=[("nothing", "Nothing was sold"), ("sold", "It was sold")],
         error_messages={"required": "Choose what you found."},
     )
     quantity = forms.CharField(required=False, widget=forms.TextInput(_NUMBER))
     average_price = forms.CharField(
         required=False,
-        help_text="As the order history shows it.",
         widget=forms.TextInput(_NUMBER),
     )
     fee = forms.CharField(
@@ -39,9 +38,7 @@ class ResolutionForm(forms.Form):
         help_text="Without it the net proceeds stay unknown.",
         widget=forms.TextInput(_NUMBER),
     )
-    fee_currency = forms.CharField(
-        required=False, label="Currency of the fee", help_text="For example USDT."
-    )
+    fee_currency = forms.CharField(required=False, label="Currency of the fee")
     reason = forms.CharField(
         required=False,  # the domain has the sentence
         label="Why you are sure",
@@ -53,16 +50,24 @@ class ResolutionForm(forms.Form):
         """Ask about one order."""
         super().__init__(*args, **kwargs)
         self._order = order
-        sent = canonical(order.sent_quantity or order.quantity)
-        self.fields["quantity"].label = f"Quantity sold, {order.asset}"
+        done, sent = done_with(order), canonical(order.sent_quantity or order.quantity)
+        self.fields["quantity"].label = f"Quantity {done}, {order.asset}"
         self.fields["quantity"].help_text = f"Of the whole order: {sent} was sent."
         self.fields["average_price"].label = f"Average price, {order.quote}"
+        self.fields["average_price"].help_text = (
+            "As the order history shows it."
+            if order.symbol
+            else f"{order.quote} before the charge, for one {order.asset}."
+        )
+        self.fields["fee_currency"].help_text = f"For example {order.quote}."
+        choices = [("nothing", f"Nothing was {done}"), ("sold", f"It was {done}")]
         if order.filled_quantity:
             proved = canonical(order.filled_quantity)
-            self.fields["found"].choices = [  # type: ignore[attr-defined]  # a choice field
-                ("nothing", f"No more than the {proved} reported was sold"),
-                ("sold", "More was sold"),
+            choices = [
+                ("nothing", f"No more than the {proved} reported was {done}"),
+                ("sold", f"More was {done}"),
             ]
+        self.fields["found"].choices = choices  # type: ignore[attr-defined]  # a choice field
 
     def clean(self) -> dict[str, Any]:
         """Read the amounts and see whether they can be true of the order."""

@@ -1,10 +1,6 @@
 """Run the demo's sandbox exchanges and connect their accounts."""
 
-import contextlib
 import json
-import random
-import socket
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from positions.management.ports import free_port
 from positions.management.supervision import Child, module
 from positions.models import Environment, ExchangeAccount
 from positions.services.accounts import NewAccount, connect_account
@@ -20,9 +17,6 @@ from positions.services.credentials import Credentials
 
 SCENARIOS = {"demo": "seed8", "demo-minimums": "minimums", "demo-crowded": "crowded"}
 _ANSWER_SECONDS = 2.0
-# A program that was killed a moment ago may still be closing its port.
-_SERVER_PORTS = range(15_000, 32_000)
-_PORT_PATIENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,37 +95,6 @@ def exchanges(*, folder: Path, create: bool) -> list[DemoExchange]:
         draft.write_text(json.dumps(ports, indent=2) + "\n")
         draft.replace(memory)
     return [DemoExchange(slug=slug, port=port) for slug, port in ports.items()]
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody uses right now; `OSError` if none is.
-
-    Below those that outgoing connections get, so that none of them takes it before a server does.
-    """
-    for port in random.sample(_SERVER_PORTS, 100):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise OSError("No port of this machine is free.")
-
-
-def is_free(port: int) -> bool:
-    """Return whether a server could listen on the port, waiting a moment for one that is ending."""
-    deadline = time.monotonic() + _PORT_PATIENCE_SECONDS
-    while True:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-                probe.listen(1)
-            except PermissionError:
-                raise
-            except OSError:
-                if time.monotonic() > deadline:
-                    return False
-            else:
-                return True
-        time.sleep(0.1)
 
 
 def _get(url: str) -> requests.Response:

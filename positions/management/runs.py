@@ -23,7 +23,15 @@ from positions.domain.plans import PlanState
 from positions.management.command import wrong_use
 from positions.models import CleanupPlan, CloseOrder, SnapshotStatus
 from positions.selectors.plans import PlanView, plan_view
-from positions.services import dispatch, execution, reconciliation, results, snapshots
+from positions.services import (
+    conversion_lookups,
+    conversions,
+    dispatch,
+    execution,
+    reconciliation,
+    results,
+    snapshots,
+)
 from positions.services.actors import Actor
 from positions.services.connections import redis_client
 from positions.services.dispatch import Due
@@ -77,10 +85,13 @@ def by_the_workers(due: Due) -> None:
 
 def in_this_process(due: Due) -> None:
     """Do one piece of work here and now."""
-    if due.task == "run_order":
-        execution.run_order(due.pk, clock=timezone.now)
-    else:
-        reconciliation.look_up_order(due.pk, clock=timezone.now)
+    work: dict[str, Callable[..., object]] = {
+        "run_order": execution.run_order,
+        "look_up_order": reconciliation.look_up_order,
+        "run_conversion": conversions.run_conversion,
+        "look_up_conversion": conversion_lookups.look_up_conversion,
+    }
+    work[due.task](due.pk, clock=timezone.now)
 
 
 def follow(plan: CleanupPlan, *, do: Do, tell: Tell) -> PlanView:

@@ -3,7 +3,7 @@
 from positions.models.accounts import Environment, ExchangeAccount
 from positions.models.events import AppendOnly, AuditChain, AuditEvent
 from positions.models.halts import Halt
-from positions.models.orders import AnswerClass, Attempt, CloseOrder, Fill
+from positions.models.orders import AnswerClass, Attempt, CloseOrder, Conversion, Fill
 from positions.models.plans import CleanupPlan
 from positions.models.policies import DustPolicy
 from positions.models.snapshots import Position, Snapshot, SnapshotStatus
@@ -16,6 +16,7 @@ __all__ = [
     "AuditEvent",
     "CleanupPlan",
     "CloseOrder",
+    "Conversion",
     "DustPolicy",
     "Environment",
     "ExchangeAccount",

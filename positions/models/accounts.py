@@ -33,6 +33,9 @@ class ExchangeAccount(models.Model):
     read_since = models.DateTimeField(
         null=True, help_text="What was read before is of another account at the exchange."
     )
+    conversions_at = models.JSONField(
+        default=list, help_text="When its small balances were converted lately, by anybody."
+    )
     is_enabled = models.BooleanField(default=True)
     disabled_reason = models.CharField(max_length=200, blank=True)
     disabled_by = models.ForeignKey(
@@ -40,6 +43,13 @@ class ExchangeAccount(models.Model):
     )
     disabled_by_name = models.CharField(max_length=150, blank=True)
     disabled_at = models.DateTimeField(null=True)
+    unverified_accepted_at = models.DateTimeField(
+        null=True,
+        help_text="When a person accepted that orders are not verified at this exchange.",
+    )
+    unverified_accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     snapshot_due_at = models.DateTimeField(null=True, help_text="Asked for by a person or a plan.")
     snapshot_claimed_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()

@@ -20,11 +20,15 @@ class CloseOrder(models.Model):
     account = models.ForeignKey(ExchangeAccount, on_delete=models.PROTECT, related_name="orders")
     number = models.PositiveIntegerField()
     asset = models.CharField(max_length=40)
-    symbol = models.CharField(max_length=60)
-    quote = models.CharField(max_length=20)
+    symbol = models.CharField(max_length=60, blank=True, help_text="Empty for a conversion.")
+    quote = models.CharField(max_length=20, help_text="What comes back.")
     route = models.CharField(max_length=10, choices=[(item.value, item.value) for item in Route])
-    # On the wire for every attempt of this order; the exchange is asked by it.
-    client_order_id = models.CharField(max_length=36, unique=True)
+    # On the wire for every attempt of this order; the exchange is asked by it. A conversion's
+    # orders have none of their own.
+    client_order_id = models.CharField(max_length=36, unique=True, null=True)
+    conversion = models.ForeignKey(
+        "Conversion", null=True, on_delete=models.PROTECT, related_name="orders"
+    )
     status = models.CharField(max_length=20, choices=ORDER_STATES, default=OrderState.PLANNED)
     reason = models.CharField(max_length=30, blank=True)
     message = models.CharField(max_length=300, blank=True)
@@ -97,13 +101,10 @@ class AnswerClass(models.TextChoices):
     UNKNOWN = "UNKNOWN", "Unknown"
 
 
-class Attempt(models.Model):
-    """One request to the exchange, committed before it is sent."""
+class ExchangeRequest(models.Model):
+    """One request that changes something at the exchange, committed before it is sent."""
 
-    order = models.ForeignKey(CloseOrder, on_delete=models.PROTECT, related_name="attempts")
-    number = models.PositiveIntegerField()
     claim_token = models.CharField(max_length=32)
-    quantity = ExactDecimalField()
     # The request is signed with this moment, on the exchange's clock, however late it leaves.
     signed_at_ms = models.BigIntegerField()
     valid_until_ms = models.BigIntegerField()
@@ -122,6 +123,19 @@ class Attempt(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
+        """What attempts and conversions share."""
+
+        abstract = True
+
+
+class Attempt(ExchangeRequest):
+    """One request for one order."""
+
+    order = models.ForeignKey(CloseOrder, on_delete=models.PROTECT, related_name="attempts")
+    number = models.PositiveIntegerField()
+    quantity = ExactDecimalField()
+
+    class Meta:
         """In the order they were made."""
 
         ordering = ["order", "number"]
@@ -132,6 +146,29 @@ class Attempt(models.Model):
     def __str__(self) -> str:
         """Return which attempt of which order."""
         return f"Attempt {self.number} of order {self.order_id}"
+
+
+class Conversion(ExchangeRequest):
+    """The one request that converts a plan's small balances, shared by its orders."""
+
+    plan = models.ForeignKey(CleanupPlan, on_delete=models.PROTECT, related_name="conversions")
+    number = models.PositiveIntegerField()
+    target = models.CharField(max_length=20)
+    # Ours, where the exchange takes one; the exchange's own, where it quotes first.
+    client_id = models.CharField(max_length=36, unique=True)
+    reference = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        """In the order they were made; one that was certainly not made may be followed."""
+
+        ordering = ["plan", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "number"], name="conversions_are_numbered")
+        ]
+
+    def __str__(self) -> str:
+        """Return which conversion of which plan."""
+        return f"Conversion {self.number} of plan {self.plan_id}"
 
 
 class Fill(models.Model):

@@ -26,6 +26,7 @@ class DustPolicy(models.Model):
     ignored_assets = models.JSONField(default=list)
     fee_assets = models.JSONField(default=list)
     sell_enabled = models.BooleanField()
+    convert_enabled = models.BooleanField(default=True)
     max_threshold = ExactDecimalField()
     max_order_value = ExactDecimalField(null=True)
     max_plan_value = ExactDecimalField()

@@ -10,6 +10,7 @@ from positions.domain.policies import Policy
 from positions.domain.what_if import WhatIf
 from positions.models import DustPolicy, ExchangeAccount, Snapshot, SnapshotStatus
 from positions.selectors.analysis import Analysis
+from positions.selectors.conversions import circumstances_of
 from positions.selectors.memory import wanted, what_ifs_of
 from positions.selectors.snapshots import assets_in_flight, of_this_account
 
@@ -84,7 +85,11 @@ def readings_of(
     policies = {row.account_id: row.as_domain() for row in rows}
     keys = {
         row.account_id: wanted(
-            good, policy=policies[row.account_id], in_flight=in_flight[row.account_id]
+            good,
+            policy=policies[row.account_id],
+            circumstances=circumstances_of(
+                row.account, good, in_flight=in_flight[row.account_id], now=now
+            ),
         )
         for row in rows
         if (good := snapshots.get(row.good_pk)) is not None  # type: ignore[attr-defined]  # annotated

@@ -14,6 +14,7 @@ from positions.domain.policies import SHOWN_THRESHOLDS, Policy
 from positions.domain.verdicts import Category, Reason
 from positions.domain.what_if import Slots, ThresholdEffect, WhatIf
 from positions.models import DustPolicy, ExchangeAccount, Snapshot, SnapshotStatus
+from positions.selectors.conversions import circumstances_of
 from positions.selectors.memory import what_if_of
 from positions.selectors.plan_checks import ANCHOR_STOPS_AT, ANCHOR_WARNS_AT
 from positions.selectors.snapshots import assets_in_flight, latest, latest_good
@@ -168,7 +169,13 @@ def analyse(
         policy=policy,
         snapshot=snapshot,
         newest=newest,
-        what_if=what_if_of(snapshot, policy=policy, in_flight=assets_in_flight(account)),
+        what_if=what_if_of(
+            snapshot,
+            policy=policy,
+            circumstances=circumstances_of(
+                account, snapshot, in_flight=assets_in_flight(account), now=now
+            ),
+        ),
         threshold=policy.dust_threshold if threshold is None else threshold,
         now=now,
     )
@@ -243,6 +250,12 @@ PLAIN_REASONS = {
     Reason.FEE_ASSET: "paying fees",
     Reason.ORDER_IN_FLIGHT: "with an order in flight",
     Reason.ILLIQUID: "without buyers near the price",
+    Reason.CONVERT_WINDOW_CLOSED: "waiting for the next conversion",
+    Reason.NOT_CONVERTIBLE: "not convertible",
+    Reason.STALE_PRICE: "with a stale price",
+    Reason.LEVERAGED: "leveraged",
+    Reason.MARGIN_DEBT: "with a debt",
+    Reason.UNECONOMIC: "dearer to close than they return",
 }
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import F, Max, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from positions.domain.amounts import ZERO
 from positions.domain.orders import IN_FLIGHT, OrderState
@@ -46,8 +47,9 @@ def _others(plan: CleanupPlan, *, since: datetime) -> QuerySet[CloseOrder]:
         .filter(account=plan.account_id)
         .exclude(plan=plan)
         .annotate(
-            first_sent_at=Min("attempts__sent_at"),
-            last_sent_at=Max("attempts__sent_at"),
+            # A converted order has no attempt of its own: its batch's request counts.
+            first_sent_at=Coalesce(Min("attempts__sent_at"), F("conversion__sent_at")),
+            last_sent_at=Coalesce(Max("attempts__sent_at"), F("conversion__sent_at")),
             sold_at=Max("fills__at"),
         )
     )
@@ -81,10 +83,10 @@ def _clock_ahead(order: CloseOrder) -> timedelta:
     Its last request was signed, on the exchange's clock, for a moment between its commit and its
     leave on ours.
     """
-    attempt = order.attempts.filter(sent_at__isnull=False).latest("number")
-    signed_at = datetime.fromtimestamp(attempt.signed_at_ms / 1000, tz=UTC)
-    left_at = attempt.sent_at or attempt.created_at
-    least, most = signed_at - left_at, signed_at - attempt.created_at
+    request = order.conversion or order.attempts.filter(sent_at__isnull=False).latest("number")
+    signed_at = datetime.fromtimestamp(request.signed_at_ms / 1000, tz=UTC)
+    left_at = request.sent_at or request.created_at
+    least, most = signed_at - left_at, signed_at - request.created_at
     return min(max(least, timedelta(0)), most)
 
 

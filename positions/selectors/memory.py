@@ -11,9 +11,10 @@ from threading import Lock
 
 from positions.domain.balances import Holding
 from positions.domain.policies import Policy
+from positions.domain.routes import Circumstances
 from positions.domain.what_if import WhatIf
 from positions.models import Position, Snapshot
-from positions.models.snapshots import HOLDING_FIELDS
+from positions.models.snapshots import HOLDING_FIELDS, holding_of
 
 # About 4 kB each, their chart included: some 80 MB in a process at most.
 MOST_HOLDINGS = 20_000
@@ -26,13 +27,16 @@ class Wanted:
     snapshot: int
     taken_at: datetime  # a restored database may give a key a second time
     policy: Policy
-    in_flight: frozenset[str]
+    circumstances: Circumstances
 
 
-def wanted(snapshot: Snapshot, *, policy: Policy, in_flight: frozenset[str]) -> Wanted:
+def wanted(snapshot: Snapshot, *, policy: Policy, circumstances: Circumstances) -> Wanted:
     """Return what to ask for; a snapshot's positions never change once they are written."""
     return Wanted(
-        snapshot=snapshot.pk, taken_at=snapshot.taken_at, policy=policy, in_flight=in_flight
+        snapshot=snapshot.pk,
+        taken_at=snapshot.taken_at,
+        policy=policy,
+        circumstances=circumstances,
     )
 
 
@@ -77,15 +81,15 @@ def what_ifs_of(keys: Sequence[Wanted]) -> Mapping[Wanted, WhatIf]:
                 holdings[key.snapshot],
                 policy=key.policy,
                 cap=key.policy.position_cap,
-                in_flight=key.in_flight,
+                circumstances=key.circumstances,
             )
             _MEMORY.put(key, found[key])
     return found
 
 
-def what_if_of(snapshot: Snapshot, *, policy: Policy, in_flight: frozenset[str]) -> WhatIf:
+def what_if_of(snapshot: Snapshot, *, policy: Policy, circumstances: Circumstances) -> WhatIf:
     """Return one classified snapshot."""
-    key = wanted(snapshot, policy=policy, in_flight=in_flight)
+    key = wanted(snapshot, policy=policy, circumstances=circumstances)
     return what_ifs_of([key])[key]
 
 
@@ -94,5 +98,5 @@ def _holdings_of(snapshots: Sequence[int]) -> Mapping[int, list[Holding]]:
     rows = Position.objects.filter(snapshot__in=snapshots)
     # Tuples: two thousand model instances would take twice as long.
     for pk, *values in rows.values_list("snapshot_id", *HOLDING_FIELDS):
-        found[pk].append(Holding(**dict(zip(HOLDING_FIELDS, values, strict=True))))
+        found[pk].append(holding_of(dict(zip(HOLDING_FIELDS, values, strict=True))))
     return found

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from positions.domain.orders import IN_FLIGHT, OPEN, OrderState
 from positions.models import Attempt, AuditEvent, CloseOrder, Fill
-from positions.selectors.orders import Happening, happening, what_to_do, why_not_by_hand
+from positions.selectors.orders import Happening, happening, too_much, what_to_do, why_not_by_hand
 
 MOST_EVENTS = 200
 
@@ -34,6 +34,7 @@ class OrderPage:
     attempts: Sequence[Attempt]
     fills: Sequence[Fill]
     events: Sequence[AuditEvent]  # the newest first
+    shared: Sequence[CloseOrder]  # the others of its conversion
     now: datetime
 
     @cached_property
@@ -50,6 +51,11 @@ class OrderPage:
     def why_not_by_hand(self) -> str:
         """Return why it can't be closed by hand now; empty if it can."""
         return why_not_by_hand(self.order, now=self.now)
+
+    @property
+    def too_much(self) -> str:
+        """Return what a person has to look at if more was converted than planned."""
+        return too_much(self.order)
 
     @property
     def is_unknown(self) -> bool:
@@ -103,13 +109,17 @@ def _clock(at_ms: int) -> str:
 
 
 def order_page(pk: int, *, now: datetime) -> OrderPage:
-    """Return an order's page in four queries; raise `CloseOrder.DoesNotExist`."""
-    order = CloseOrder.objects.select_related("account", "plan__account").get(pk=pk)
+    """Return an order's page in four or five queries; raise `CloseOrder.DoesNotExist`."""
+    order = CloseOrder.objects.select_related("account", "plan__account", "conversion").get(pk=pk)
     events = order.plan.events.filter(Q(order=order) | Q(order=None)).order_by("-pk")
+    shared: list[CloseOrder] = []
+    if order.conversion is not None:
+        shared = list(order.conversion.orders.exclude(pk=order.pk).order_by("number"))
     return OrderPage(
         order=order,
         attempts=list(order.attempts.all()),
         fills=list(order.fills.all()),
         events=list(events[:MOST_EVENTS]),
+        shared=shared,
         now=now,
     )

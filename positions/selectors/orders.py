@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from positions.domain.amounts import canonical
 from positions.domain.orders import RESOLVABLE, OrderState
 from positions.domain.plans import PlanState
+from positions.domain.verdicts import Route
 from positions.models import CloseOrder
 
 S = OrderState
@@ -53,20 +54,38 @@ def happening(order: CloseOrder, *, now: datetime) -> Happening:
     if order.is_open_for_long:
         return Happening(
             lead=f"accepted, and {exchange} still lists it as open.",
-            text=f"{filled} of {wanted} sold. What becomes of the rest is asked for.",
+            text=f"{filled} of {wanted} {done_with(order)}. What becomes of the rest is asked for.",
             next=_asks_next(order, now=now),
         )
+    converts = order.route == Route.CONVERT
     texts = {
-        S.SUBMITTING: "Being sent now.",
-        S.ACCEPTED: f"{exchange} accepted it. Waiting for its result.",
+        S.SUBMITTING: "Being converted now." if converts else "Being sent now.",
+        S.ACCEPTED: f"{exchange} is converting it. Waiting for its result."
+        if converts
+        else f"{exchange} accepted it. Waiting for its result.",
         S.PARTIALLY_FILLED: f"{filled} of {wanted} sold. The rest is in the market.",
-        S.FILLED: f"{filled} sold{_at(order)}.",
+        S.FILLED: f"{filled} {done_with(order)}{_at(order)}.",
         S.CANCELED: f"Canceled at {exchange}. {_sold(order)}",
         S.EXPIRED: f"{exchange} let it expire. {_sold(order)}",
         S.REJECTED: order.message or f"{exchange} refused it.",
         S.DENIED: f"Not sent. {order.message}",
     }
     return Happening(text=texts[state].strip())
+
+
+def too_much(order: CloseOrder) -> str:
+    """Return what a person has to look at if more was converted than planned; empty if not."""
+    if order.filled_quantity <= order.quantity:
+        return ""
+    return (
+        f"{canonical(order.filled_quantity)} {order.asset} were converted, "
+        f"{canonical(order.quantity)} were planned."
+    )
+
+
+def done_with(order: CloseOrder) -> str:
+    """Return what became of what it closed, as one word: sold, or converted."""
+    return "converted" if order.route == Route.CONVERT else "sold"
 
 
 def _at(order: CloseOrder) -> str:
@@ -77,10 +96,10 @@ def _at(order: CloseOrder) -> str:
 
 def _sold(order: CloseOrder) -> str:
     if not order.filled_quantity:
-        return "Nothing was sold."
+        return f"Nothing was {done_with(order)}."
     return (
-        f"{canonical(order.filled_quantity)} of {canonical(order.quantity)} were sold before; "
-        "the rest is not sent again in this plan."
+        f"{canonical(order.filled_quantity)} of {canonical(order.quantity)} were "
+        f"{done_with(order)} before; the rest is not sent again in this plan."
     )
 
 
@@ -106,6 +125,12 @@ def _planned(order: CloseOrder, *, now: datetime) -> Happening:
 def _unknown(order: CloseOrder, *, exchange: str, now: datetime) -> Happening:
     since = f" since {_clock(order.unknown_since)}" if order.unknown_since else ""
     lead = f"sent, but {exchange} has not answered{since}."
+    if order.route == Route.CONVERT:
+        return Happening(
+            lead=lead,
+            text=_unknown_conversion(order, exchange=exchange),
+            next=_asks_next(order, now=now),
+        )
     times = {0: "not asked for it yet", 1: "asked once", 2: "asked twice"}
     asked = times.get(order.lookups, f"asked {order.lookups} times")
     if order.waits_for_person:
@@ -126,6 +151,24 @@ def _unknown(order: CloseOrder, *, exchange: str, now: datetime) -> Happening:
             "proved."
         )
     return Happening(lead=lead, text=text, next=_asks_next(order, now=now))
+
+
+def _unknown_conversion(order: CloseOrder, *, exchange: str) -> str:
+    times = {0: "not yet", 1: "once", 2: "twice"}
+    asked = times.get(order.lookups, f"{order.lookups} times")
+    looked = f"Looking into {exchange}'s history of conversions ({asked})"
+    if order.waits_for_person:
+        return (
+            f"{exchange}'s history of conversions was asked ({asked}), and it could not tell what "
+            f"became of it. Nothing is sent again, and {order.asset} stays blocked until "
+            f"{exchange} tells or a person closes it by hand."
+        )
+    if order.absent_since is not None:
+        return (
+            f"{looked}: not found, although {exchange} can't accept it any more. Not found once "
+            "more proves that it was never made. Nothing will be sent again."
+        )
+    return f"{looked}; nothing will be sent again."
 
 
 def _asks_next(order: CloseOrder, *, now: datetime) -> str:
@@ -156,8 +199,8 @@ def why_not_by_hand(order: CloseOrder, *, now: datetime) -> str:
         )
     if order.is_open_for_long:
         return (
-            f"{exchange} lists {order.asset} as open, so it may still be sold. Cancel it there: "
-            "its end is then found by itself."
+            f"{exchange} lists {order.asset} as open, so it may still be {done_with(order)}. "
+            "Cancel it there: its end is then found by itself."
         )
     if order.claimed_until is not None and order.claimed_until > now:
         return (
@@ -177,9 +220,14 @@ def what_to_do(order: CloseOrder, *, now: datetime) -> str:
             "does not end: what becomes of it is then found by itself."
         )
     if order.waits_for_person:
+        sought = (
+            f"the conversion of {order.asset}"
+            if order.route == Route.CONVERT
+            else f"the order {order.client_order_id}"
+        )
         return (
-            f"Look at {exchange} for the order {order.client_order_id}. An approver can then close "
-            "it by hand; if it answers first, its answer counts."
+            f"Look at {exchange} for {sought}. An approver can then close it by hand; if it "
+            "answers first, its answer counts."
         )
     if state is S.UNKNOWN or (state in RESOLVABLE and order.unknown_since is not None):
         return (

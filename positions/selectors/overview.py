@@ -7,12 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from positions.domain.amounts import ZERO
 from positions.domain.orders import CLOSED, OrderState
 from positions.domain.plans import LIVE, PlanState
-from positions.models import CleanupPlan, CloseOrder, ExchangeAccount, Halt
+from positions.models import AuditEvent, CleanupPlan, CloseOrder, ExchangeAccount, Halt
 from positions.models.accounts import Environment
 from positions.selectors.accounts import AccountReading, policies_in_force, readings_of
 from positions.selectors.analysis import PLAIN_REASONS, Analysis
@@ -27,6 +27,7 @@ class OverviewRow:
     plan: CleanupPlan | None  # running, paused, or waiting for a start or an approval
     plan_orders: Counter[OrderState]
     halt: Halt | None
+    excess: AuditEvent | None  # its newest started plan converted more than planned
 
     @property
     def account(self) -> ExchangeAccount:
@@ -52,7 +53,7 @@ class OverviewRow:
     def rank(self) -> int:
         """Return how bad it is: the lowest stands first."""
         analysis = self.analysis
-        if self.unknown:
+        if self.unknown or self.excess is not None:
             return 0
         if not self.account.is_enabled:
             return 1 if self.account.needs_person else 6
@@ -134,7 +135,7 @@ class Overview:
 
 
 def overview(*, now: datetime, halts: Sequence[Halt]) -> Overview:
-    """Return every account, worst first, in four queries; `halts` are those in force."""
+    """Return every account, worst first, in five queries; `halts` are those in force."""
     orders: defaultdict[int, list[CloseOrder]] = defaultdict(list)
     open_or_live = ~Q(status__in=CLOSED) | Q(plan__status__in=LIVE)
     for order in CloseOrder.objects.filter(open_or_live).select_related("plan").order_by("pk"):
@@ -148,14 +149,26 @@ def overview(*, now: datetime, halts: Sequence[Halt]) -> Overview:
         )
         for row in policies
     }
+    excesses = _excesses()
     stopped = {halt.account_id: halt for halt in halts}
     rows = [
         _overview_row(
-            reading, orders=orders[reading.account.pk], halt=stopped.get(reading.account.pk)
+            reading,
+            orders=orders[reading.account.pk],
+            halt=stopped.get(reading.account.pk),
+            excess=excesses.get(reading.account.pk),
         )
         for reading in readings_of(policies, in_flight=in_flight, now=now)
     ]
     return Overview(rows=sorted(rows, key=lambda row: (row.rank, row.account.slug)))
+
+
+def _excesses() -> dict[int, AuditEvent]:
+    """Return what was converted beyond the plan, by account, until somebody starts another plan."""
+    started = CleanupPlan.objects.filter(started_at__isnull=False).order_by()
+    newest = started.values("account").annotate(newest=Max("pk")).values("newest")
+    events = AuditEvent.objects.filter(kind="conversion.exceeded", plan__in=newest)
+    return {event.account_id: event for event in events.order_by("-pk") if event.account_id}
 
 
 _ATTENTION = [
@@ -168,7 +181,11 @@ _ATTENTION = [
 
 
 def _overview_row(
-    reading: AccountReading, *, orders: Sequence[CloseOrder], halt: Halt | None
+    reading: AccountReading,
+    *,
+    orders: Sequence[CloseOrder],
+    halt: Halt | None,
+    excess: AuditEvent | None,
 ) -> OverviewRow:
     candidates = {order.plan.pk: order.plan for order in orders if order.plan.state in _ATTENTION}
     plan = min(
@@ -186,4 +203,5 @@ def _overview_row(
             order.state for order in orders if plan is not None and order.plan_id == plan.pk
         ),
         halt=halt,
+        excess=excess,
     )

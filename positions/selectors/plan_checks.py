@@ -8,8 +8,8 @@ from decimal import Decimal
 from django.conf import settings
 
 from positions.domain.amounts import canonical
-from positions.exchanges.profiles import profile_of
 from positions.models import CleanupPlan, Position, Snapshot
+from positions.selectors.acceptance import waits_for_acceptance
 from positions.selectors.halts import halt_that_stops
 from positions.selectors.snapshots import latest_good
 
@@ -170,13 +170,15 @@ def _anchor_holds(plan: CleanupPlan, facts: Facts) -> Check:
 
 
 def _exchange_is_verified(plan: CleanupPlan) -> Check:
-    verified = profile_of(plan.account.exchange).orders_verified
+    account, waits = plan.account, waits_for_acceptance(plan.account)
+    accepted = account.unverified_accepted_at is not None
     return Check(
-        name="Orders are verified at this exchange",
-        passed=verified,
-        measured=plan.account.exchange,
-        sentence=f"Orders at {plan.account.exchange_name} are not verified yet; reading and dry "
-        "runs work.",
+        name="Orders are verified at this exchange, or a person accepted that they are not",
+        passed=not waits,
+        measured="not verified, accepted" if accepted else account.exchange,
+        sentence=f"Orders at {account.exchange} are not verified; reading and dry runs work. "
+        f"Somebody who may connect accounts can accept that on the page of {account.slug}, under "
+        "“Accept unverified orders”.",
     )
 
 

@@ -13,16 +13,19 @@ from positions.domain.balances import Holding
 from positions.domain.classification import ClassifiedPosition, classify
 from positions.domain.orders import OrderState
 from positions.domain.plans import PlanState
+from positions.domain.verdicts import Route
 from positions.models import (
     AnswerClass,
     AuditEvent,
     CleanupPlan,
     CloseOrder,
+    Conversion,
     DustPolicy,
     Halt,
     Position,
     Snapshot,
 )
+from positions.selectors.conversions import circumstances_of
 from positions.selectors.plan_checks import Check, Facts, plan_checks
 from positions.selectors.plans import PlanView
 from positions.selectors.snapshots import latest_good
@@ -33,6 +36,7 @@ _REMARKABLE = (
     "order.not_placed",
     "order.waits_for_person",
     "order.resolved",
+    "conversion.exceeded",
     "plan.paused",
     "plan.resumed",
 )
@@ -48,6 +52,39 @@ class SlotsSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RouteOrders:
+    """The orders of one plan that take one route."""
+
+    route: Route
+    orders: Sequence[CloseOrder]
+
+    @property
+    def into(self) -> str:
+        """Return what comes back."""
+        return self.orders[0].quote
+
+    @property
+    def value_usd(self) -> Decimal:
+        """Return what they are worth."""
+        return sum((order.value_usd for order in self.orders), ZERO)
+
+    @property
+    def fee_usd(self) -> Decimal:
+        """Return the expected fees, or the charge."""
+        return sum((order.expected_fee_usd for order in self.orders), ZERO)
+
+    @property
+    def slippage_usd(self) -> Decimal:
+        """Return the expected slippage."""
+        return sum((order.expected_slippage_usd for order in self.orders), ZERO)
+
+    @property
+    def net_usd(self) -> Decimal:
+        """Return what is expected to come back."""
+        return sum((order.expected_net_usd for order in self.orders), ZERO)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanPage(PlanView):
     """One plan with its orders, its snapshots' holdings and what its checks compare."""
 
@@ -55,6 +92,7 @@ class PlanPage(PlanView):
     newest: Snapshot | None
     after: Mapping[str, Position]  # in the closing snapshot, or in the newest one
     halts: Sequence[Halt]
+    conversions: Sequence[Conversion]
 
     @cached_property
     def checks(self) -> list[Check]:
@@ -107,7 +145,7 @@ class PlanPage(PlanView):
         left = []
         for asset, row in self.before.items():
             rest = row.free + row.locked - planned.get(asset, ZERO)
-            if asset not in planned or rest >= (row.step_size or ZERO):
+            if asset not in planned or rest >= (row.as_domain().step_size or ZERO):
                 left.append(row.as_domain())
         return left
 
@@ -115,24 +153,50 @@ class PlanPage(PlanView):
 
     @cached_property
     def fees_usd(self) -> Decimal:
-        """Return the fees paid, where the net is known (the quote is the anchor, 1.00 USD)."""
-        return sum(
-            (order.notional - order.net_usd for order in self.orders if order.net_usd is not None),
-            ZERO,
-        )
+        """Return the fees paid, where they are known."""
+        return sum((self.fee_usd(order) or ZERO for order in self.orders), ZERO)
+
+    def fee_usd(self, order: CloseOrder) -> Decimal | None:
+        """Return an order's fee; None where its net, or what came back for it, has no price."""
+        price = self._price_usd(order.quote)
+        if order.net_usd is None or price is None:
+            return None
+        return Decimal(order.notional * price - order.net_usd)
+
+    def _price_usd(self, quote: str) -> Decimal | None:
+        """Return what one unit of what came back was worth at planning."""
+        snapshot = self.plan.snapshot
+        text = snapshot.prices.get(quote, "1" if quote == snapshot.anchor else None)
+        return None if text is None else Decimal(text)
 
     @cached_property
     def slippage_usd(self) -> Decimal:
         """Return what was lost against the last price at planning, for what was sold."""
-        return sum((slippage_of(order) for order in self.orders), ZERO)
+        return sum((self._slippage_of(order) for order in self.orders), ZERO)
+
+    def _slippage_of(self, order: CloseOrder) -> Decimal:
+        if not order.filled_quantity or not order.quantity:
+            return ZERO
+        planned = order.expected_slippage_usd * order.filled_quantity / order.quantity
+        lost = order.filled_quantity * order.price - order.notional
+        return Decimal(planned + lost * (self._price_usd(order.quote) or ZERO))
 
     @cached_property
-    def quote_growth(self) -> Decimal | None:
-        """Return how much more of the quote there is in the closing snapshot."""
+    def growth(self) -> dict[str, Decimal]:
+        """Return how much more of what came back there is in the closing snapshot, by asset."""
         if self.plan.closing_snapshot is None:
-            return None
-        quote = self.plan.account.quote
-        return _total(self.after.get(quote)) - _total(self.before.get(quote))
+            return {}
+        quotes = {order.quote for order in self.orders if order.filled_quantity}
+        return {
+            quote: _total(self.after.get(quote)) - _total(self.before.get(quote))
+            for quote in sorted(quotes or {self.plan.account.quote})
+        }
+
+    @property
+    def into(self) -> list[str]:
+        """Return what came back, if it is not the account's quote alone."""
+        quotes = sorted({order.quote for order in self.orders if order.filled_quantity})
+        return [] if quotes == [self.plan.account.quote] else quotes
 
     @cached_property
     def filled_orders(self) -> list[CloseOrder]:
@@ -146,31 +210,70 @@ class PlanPage(PlanView):
             order
             for order in self.filled_orders
             if _total(row := self.after.get(order.asset)) == 0
-            or (row is not None and row.step_size and _total(row) < row.step_size)
+            or (row is not None and _total(row) < (row.as_domain().step_size or ZERO))
         ]
 
     @property
     def requests(self) -> int:
         """Return how many requests may have reached the exchange."""
-        return sum(order.placed_attempts for order in self.orders)  # type: ignore[attr-defined]  # annotated
+        attempts = sum(order.placed_attempts for order in self.orders)  # type: ignore[attr-defined]  # annotated
+        return attempts + len(self._placed_conversions)
+
+    @cached_property
+    def _placed_conversions(self) -> set[int]:
+        return {row.pk for row in self.conversions if row.answer != AnswerClass.NOT_PLACED}
 
     @property
     def orders_sent(self) -> int:
         """Return how many orders were sent at all."""
-        return sum(order.placed_attempts > 0 for order in self.orders)  # type: ignore[attr-defined]  # annotated
+        return sum(
+            order.placed_attempts > 0 or order.conversion_id in self._placed_conversions  # type: ignore[attr-defined]  # annotated
+            for order in self.orders
+        )
 
     @property
     def sent_once(self) -> bool:
         """Tell whether no order was sent again unless its absence was certain."""
-        return all(order.placed_attempts <= 1 for order in self.orders)  # type: ignore[attr-defined]  # annotated
+        placed = self._placed_conversions
+        converted = [
+            asset
+            for row in self.conversions
+            if row.pk in placed
+            for asset in row.request.get("assets", [])
+        ]
+        return len(converted) == len(set(converted)) and all(
+            order.placed_attempts <= 1  # type: ignore[attr-defined]  # annotated
+            for order in self.orders
+        )
 
-    @property
-    def other_in_quote(self) -> str:
-        """Return the quote's change that fills and fees don't explain; empty if there is none."""
-        for item in self.plan.other_activity:
-            if item["asset"] == self.plan.account.quote:
-                return str(item["quantity"])
-        return ""
+    @cached_property
+    def whys(self) -> dict[str, str]:
+        """Return why each order takes its route, by asset: what its verdict said at planning."""
+        plan = self.plan
+        circumstances = circumstances_of(
+            plan.account, plan.snapshot, in_flight=frozenset(), now=plan.created_at
+        )
+        found = classify(
+            [row.as_domain() for row in self.before.values()],
+            threshold=plan.threshold,
+            policy=plan.policy.as_domain(),
+            circumstances=circumstances,
+        )
+        verdicts = {item.asset: item.verdict for item in found.positions}
+        return {
+            order.asset: verdict.message
+            for order in self.orders
+            if (verdict := verdicts.get(order.asset)) is not None and verdict.route == order.route
+        }
+
+    @cached_property
+    def by_route(self) -> list[RouteOrders]:
+        """Return the orders in the groups in which they are sent: sales, then one conversion."""
+        groups = [
+            RouteOrders(route=route, orders=[row for row in self.orders if row.route == route])
+            for route in Route
+        ]
+        return [group for group in groups if group.orders]
 
     @cached_property
     def remarkable(self) -> list[AuditEvent]:
@@ -197,14 +300,6 @@ class PlanPage(PlanView):
         return [item for item in self.plan.skipped if item["category"] in {"DUST", "UNPRICED"}]
 
 
-def slippage_of(order: CloseOrder) -> Decimal:
-    """Return what an order lost against the last price at planning, USD."""
-    if not order.filled_quantity or not order.quantity:
-        return ZERO
-    planned = order.expected_slippage_usd * order.filled_quantity / order.quantity
-    return Decimal(planned + order.filled_quantity * order.price - order.notional)
-
-
 def _total(row: Position | None) -> Decimal:
     return ZERO if row is None else row.free + row.locked
 
@@ -217,12 +312,15 @@ def _plans() -> QuerySet[CleanupPlan]:
 
 
 def plan_page(pk: int, *, now: datetime, halts: Sequence[Halt]) -> PlanPage:
-    """Return a plan's page in four queries; raise `CleanupPlan.DoesNotExist`."""
+    """Return a plan's page in four queries, or five; raise `CleanupPlan.DoesNotExist`."""
     plan = _plans().get(pk=pk)
     placed = Count("attempts", filter=~Q(attempts__answer=AnswerClass.NOT_PLACED))
     orders = list(plan.orders.annotate(placed_attempts=placed).order_by("number"))
     for order in orders:
         order.plan, order.account = plan, plan.account
+    conversions = []
+    if any(order.conversion_id is not None for order in orders):
+        conversions = list(plan.conversions.defer("wire"))
     newest = None
     if plan.is_unstarted:
         newest = latest_good(plan.account)
@@ -244,6 +342,7 @@ def plan_page(pk: int, *, now: datetime, halts: Sequence[Halt]) -> PlanPage:
         newest=newest,
         after=after,
         halts=halts,
+        conversions=conversions,
     )
 
 

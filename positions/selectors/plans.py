@@ -12,6 +12,7 @@ from positions.domain.amounts import ZERO, canonical
 from positions.domain.classification import is_residue
 from positions.domain.orders import IN_FLIGHT, OPEN, OrderState
 from positions.models import AuditEvent, CleanupPlan, CloseOrder, ExchangeAccount
+from positions.selectors.orders import too_much
 from positions.selectors.plan_checks import Check, plan_checks
 
 
@@ -54,6 +55,11 @@ class PlanView:
             and bool(still_open)
             and all(order.waits_for_person for order in still_open)
         )
+
+    @property
+    def exceeded(self) -> list[str]:
+        """Return a sentence for each asset of which more was converted than planned."""
+        return [sentence for order in self.orders if (sentence := too_much(order))]
 
     @property
     def resolved(self) -> list[CloseOrder]:
@@ -236,7 +242,7 @@ def _counts_after(view: PlanView) -> int:
 def _order_json(order: CloseOrder) -> dict[str, Any]:
     return {
         "asset": order.asset,
-        "symbol": order.symbol,
+        "symbol": order.symbol or None,
         "route": order.route,
         "quantity": canonical(order.quantity),
         "expected_net_usd": canonical(order.expected_net_usd),

@@ -33,7 +33,7 @@ from positions.models import AnswerClass, Attempt, CleanupPlan, CloseOrder
 from positions.services import halts
 from positions.services.actors import Actor
 from positions.services.evidence import apply_outcome
-from positions.services.snapshots import Clock
+from positions.services.readings import Clock
 from positions.services.stops import pause_for_a_person
 from positions.services.transitions import LostClaim, deny, in_transaction, move_order
 from positions.services.turns import LATEST, Pause, Turn, later_turn
@@ -46,7 +46,7 @@ UNSENT = timedelta(seconds=15)  # due again by then while nothing was sent; see 
 LATER = timedelta(seconds=30)  # when something that a person or a day decides is asked again
 MOST_ATTEMPTS = 6
 FIRST_LOOK_UP = timedelta(seconds=1)
-_NOT_PLACED = (Unreachable, RateLimited, ClockRefused, PacerUnavailable)
+NOT_PLACED = (Unreachable, RateLimited, ClockRefused, PacerUnavailable)
 
 
 def release(order: CloseOrder, *, due_at: datetime) -> None:
@@ -196,12 +196,15 @@ def back_to_planned(
 
 
 def request_of(order: CloseOrder, attempt: Attempt) -> SellRequest:
-    """Return what an attempt asks the exchange for."""
+    """Return what an attempt asks the exchange for; `ValueError` for a conversion's order."""
+    if order.client_order_id is None:
+        raise ValueError("A conversion's order is never sold by an attempt of its own.")
     return SellRequest(
         symbol=order.symbol,
         quantity=attempt.quantity,
         client_order_id=order.client_order_id,
         signed_at_ms=attempt.signed_at_ms,
+        exchange_order_id=order.exchange_order_id,
     )
 
 
@@ -318,7 +321,7 @@ def _record_failure(
     try:
         with transaction.atomic():
             # Without leave nothing left, whatever went wrong before it.
-            if attempt.sent_at is None or isinstance(error, _NOT_PLACED):
+            if attempt.sent_at is None or isinstance(error, NOT_PLACED):
                 _try_again(order, attempt, error, now=now)
                 _answered(attempt, AnswerClass.NOT_PLACED, exchange, code=code, text=text, now=now)
             elif isinstance(error, KeyRefused | RequestRefused | BadConfiguration):

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 
 from positions.domain.orders import IN_FLIGHT, OPEN, OrderState
 from positions.domain.plans import ENDED, LIVE, PlanState
+from positions.domain.verdicts import Route
 from positions.models import CleanupPlan, CloseOrder, ExchangeAccount
 from positions.services import policies, snapshots
-from positions.services.attempts import UNSENT
+from positions.services.attempts import UNSENT, locked_state
 from positions.services.stops import (
     expire_old_plans,
     finish_if_done,
@@ -54,15 +56,37 @@ def due_orders(*, now: datetime, plan: CleanupPlan | None = None) -> Iterator[Du
     orders = CloseOrder.objects.filter(due_at__lte=now).order_by("due_at", "pk")
     if plan is not None:
         orders = orders.filter(plan=plan)
-    for order in orders.filter(status__in=IN_FLIGHT):
+    for order in orders.filter(status__in=IN_FLIGHT, conversion=None):
         if _woken(order, now=now):
             yield Due(task="look_up_order", pk=order.pk)
+    yield from _due_conversions(orders, now=now)
     planned = _to_send(now=now).filter(pk__in=orders.values("pk"))
     for account in planned.order_by("account").values_list("account", flat=True).distinct():
         room = max(0, AWAKE - _awake_orders(account, now=now))
         for order in planned.filter(account=account)[:room]:
             if _woken(order, now=now):
                 yield Due(task="run_order", pk=order.pk)
+
+
+def _due_conversions(orders: QuerySet[CloseOrder], *, now: datetime) -> Iterator[Due]:
+    """Yield each plan's batch once, however many orders it has."""
+    converting = orders.filter(route=Route.CONVERT).order_by()
+    asked = converting.filter(status__in=IN_FLIGHT).exclude(conversion=None)
+    for pk, plan in asked.values_list("conversion", "plan").distinct():
+        if _woken_batch(asked.filter(conversion=pk), plan=plan, now=now):
+            yield Due(task="look_up_conversion", pk=pk)
+    planned = converting.filter(status=OrderState.PLANNED, plan__status=PlanState.RUNNING)
+    for plan in planned.values_list("plan", flat=True).distinct():
+        batch = CloseOrder.objects.filter(plan=plan, route=Route.CONVERT, due_at__lte=now)
+        if _woken_batch(batch.filter(status=OrderState.PLANNED), plan=plan, now=now):
+            yield Due(task="run_conversion", pk=plan)
+
+
+def _woken_batch(batch: QuerySet[CloseOrder], *, plan: int, now: datetime) -> bool:
+    """Take the wake-up of a batch, so that two dispatchers don't both send it."""
+    with transaction.atomic():
+        locked_state(plan)  # before its orders, as everybody locks
+        return batch.update(due_at=now + WAKE_AGAIN) > 0
 
 
 def due_after(order_pk: int, *, orders: int, now: datetime) -> Iterator[Due]:
@@ -81,6 +105,7 @@ def _to_send(*, now: datetime) -> QuerySet[CloseOrder]:
     to_send = CloseOrder.objects.filter(
         Q(claimed_until=None) | Q(claimed_until__lt=now),
         due_at__lte=now,
+        route=Route.SELL,
         status=OrderState.PLANNED,
         plan__status=PlanState.RUNNING,
     )
@@ -99,6 +124,7 @@ def _awake_orders(account_pk: int, *, now: datetime) -> int:
     """Count the orders that were woken and not sent: due again soon. What was sent is due later."""
     return CloseOrder.objects.filter(
         account=account_pk,
+        route=Route.SELL,
         status__in=[OrderState.PLANNED, OrderState.SUBMITTING],
         plan__status=PlanState.RUNNING,
         due_at__gt=now,

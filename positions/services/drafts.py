@@ -10,7 +10,9 @@ from positions.domain.amounts import canonical
 from positions.domain.classification import classify
 from positions.domain.planning import PlanDraft, PlannedOrder, draw_plan, plan_hash
 from positions.domain.plans import PlanState
+from positions.domain.verdicts import Route
 from positions.models import CleanupPlan, CloseOrder, DustPolicy, ExchangeAccount, Snapshot
+from positions.selectors.conversions import circumstances_of
 from positions.selectors.snapshots import assets_in_flight, latest_good
 from positions.services import audit, policies
 from positions.services.actors import Actor
@@ -35,15 +37,19 @@ def draft_plan(
         snapshot = _fresh_snapshot(locked, policy, now=now)
         _replace_drafts(locked, actor=actor, now=now)
         wanted = rules.dust_threshold if threshold is None else threshold
+        circumstances = circumstances_of(
+            locked, snapshot, in_flight=assets_in_flight(locked), now=now
+        )
         draft = draw_plan(
             classify(
                 [row.as_domain() for row in snapshot.positions.all()],
                 threshold=wanted,
                 policy=rules,
-                in_flight=assets_in_flight(locked),
+                circumstances=circumstances,
             ),
             threshold=wanted,
             policy=rules,
+            terms=circumstances.terms,
         )
         return _kept(locked, draft, policy=policy, snapshot=snapshot, actor=actor, now=now)
 
@@ -139,10 +145,10 @@ def _order(plan: CleanupPlan, number: int, order: PlannedOrder, *, now: datetime
         number=number,
         asset=order.asset,
         symbol=order.symbol,
-        quote=plan.account.quote,
+        quote=order.into,
         route=order.route,
         # 32 hexadecimal digits: valid at every exchange that takes text ids, and never reused.
-        client_order_id=uuid.uuid4().hex,
+        client_order_id=None if order.route is Route.CONVERT else uuid.uuid4().hex,
         quantity=order.quantity,
         price=order.price,
         value_usd=order.value_usd,

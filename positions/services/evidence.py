@@ -10,7 +10,10 @@ from django.db import transaction
 
 from positions.domain.amounts import ZERO, canonical
 from positions.domain.orders import CLOSED, OrderState, Outcome, Trade, net_proceeds_usd
+from positions.domain.verdicts import Route
 from positions.models import CloseOrder, Fill
+from positions.models.orders import ExchangeRequest
+from positions.selectors.orders import done_with
 from positions.services import audit
 from positions.services.actors import Actor
 from positions.services.looks import last_known_prices
@@ -44,7 +47,7 @@ def apply_outcome(order: CloseOrder, outcome: Outcome, *, actor: Actor, now: dat
     if state == order.state and outcome.filled_quantity == order.filled_quantity:
         _still_open(order, actor=actor, now=now, due_at=again)
         return
-    message = _sentence(outcome, state)
+    message = _sentence(order, outcome, state)
     fee, fee_currency = _fee(order, outcome.trades)
     move_order(
         order,
@@ -85,7 +88,7 @@ def _still_open(order: CloseOrder, *, actor: Actor, now: datetime, due_at: datet
     told: dict[str, Any] = {
         "lookups": order.lookups + 1,
         "unknown_since": None,
-        "waits_for_person": now > patience_ends(order, order.attempts.latest("number").created_at),
+        "waits_for_person": now > patience_ends(order, last_request(order).created_at),
         "due_at": due_at,
         "claim_token": "",
         "claimed_until": None,
@@ -110,7 +113,9 @@ def keep_late_evidence(order: CloseOrder, outcome: Outcome, *, actor: Actor, now
 
     It decides nothing any more, and yet it is what happened.
     """
-    known = CloseOrder.objects.only("exchange_order_id", "filled_quantity").get(pk=order.pk)
+    known = CloseOrder.objects.only("exchange_order_id", "filled_quantity", "route", "quote").get(
+        pk=order.pk
+    )
     if (known.exchange_order_id, known.filled_quantity) == (
         outcome.exchange_order_id,
         outcome.filled_quantity,
@@ -120,7 +125,7 @@ def keep_late_evidence(order: CloseOrder, outcome: Outcome, *, actor: Actor, now
         audit.record(
             "order.told_late",
             f"{order.asset}: the exchange's answer came after the order had changed: "
-            f"{_sentence(outcome, outcome.state)}",
+            f"{_sentence(order, outcome, outcome.state)}",
             actor=actor,
             at=now,
             order=order,
@@ -134,10 +139,15 @@ def keep_late_evidence(order: CloseOrder, outcome: Outcome, *, actor: Actor, now
         )
 
 
+def last_request(order: CloseOrder) -> ExchangeRequest:
+    """Return the order's last request to the exchange: its conversion, or an attempt of its own."""
+    return order.conversion or order.attempts.latest("number")
+
+
 def patience_ends(order: CloseOrder, since: datetime) -> datetime:
     """Return until when the product goes on by itself with what it was left with at a moment."""
-    attempt = order.attempts.latest("number")
-    validity = timedelta(milliseconds=attempt.valid_until_ms - attempt.signed_at_ms)
+    request = last_request(order)
+    validity = timedelta(milliseconds=request.valid_until_ms - request.signed_at_ms)
     return since + validity + PATIENCE
 
 
@@ -199,20 +209,23 @@ def _net(order: CloseOrder, outcome: Outcome) -> Decimal | None:
     )
 
 
-def _sentence(outcome: Outcome, state: OrderState) -> str:
-    sold = canonical(outcome.filled_quantity)
+def _sentence(order: CloseOrder, outcome: Outcome, state: OrderState) -> str:
+    done, quantity = done_with(order), canonical(outcome.filled_quantity)
     if outcome.average_price is None:
         return {
             OrderState.ACCEPTED: "Accepted. Waiting for its result.",
-            OrderState.REJECTED: "The exchange refused it. Nothing was sold.",
-        }.get(state, "The exchange ended it. Nothing was sold.")
+            OrderState.REJECTED: f"The exchange refused it. Nothing was {done}.",
+        }.get(state, f"The exchange ended it. Nothing was {done}.")
     price = (
         f"{outcome.average_price:.8g}"
         if outcome.average_price < 1
         else canonical(outcome.average_price.quantize(Decimal("0.0001")))
     )
+    told, left = f"{quantity} {done} at {canonical(Decimal(price))}", "the rest was not and stays"
+    if order.route == Route.CONVERT:
+        told, left = f"{told} {order.quote}", "no more was free when it was"
     if state is OrderState.FILLED:
-        return f"{sold} sold at {canonical(Decimal(price))}."
+        return f"{told}."
     if state in CLOSED:
-        return f"{sold} sold at {canonical(Decimal(price))}; the rest was not and stays."
-    return f"{sold} sold so far. Waiting for the rest or the list of its trades."
+        return f"{told}; {left}."
+    return f"{quantity} {done} so far. Waiting for the rest or the list of its trades."

@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -52,7 +53,7 @@ from positions.services.connections import open_exchange
 from positions.services.credentials import CredentialsUnreadable
 from positions.services.evidence import apply_outcome, keep_late_evidence
 from positions.services.looks import recent_look
-from positions.services.snapshots import Clock
+from positions.services.readings import Clock
 from positions.services.stops import finish_if_done, pause_for_a_person
 from positions.services.transitions import (
     LostClaim,
@@ -164,9 +165,13 @@ def _checked(
         clock=clock,
     )
     quantity: Decimal = order.quantity
+    seen = look.of(order.asset, symbol=order.symbol, quote=order.quote, exchange=exchange)
+    if seen.ticker is not None and seen.ticker.covers(quantity) is False:
+        # Only then is a book asked for: what sells at the best bid needs none.
+        seen = replace(seen, deep_bid=exchange.bid_for(order.symbol, quantity=quantity))
     for guards in (policy, approved) if policy != approved else (approved,):
         verdict = last_check(
-            look.of(order.asset, quote=order.quote, exchange=exchange),
+            seen,
             asset=order.asset,
             planned=quantity,
             threshold=min(order.plan.threshold, guards.max_threshold),

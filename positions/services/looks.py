@@ -8,7 +8,7 @@ one worker takes the next one while the others go on with this one: nobody stand
 import json
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,16 +17,18 @@ from functools import lru_cache
 import redis
 
 from positions.domain.amounts import ZERO, canonical, exact
+from positions.domain.balances import Kind
 from positions.domain.checks import Look
-from positions.domain.markets import Ticker
+from positions.domain.markets import Market, Ticker
 from positions.domain.orders import OrderState
 from positions.domain.plans import PlanState
 from positions.domain.policies import Policy
-from positions.domain.valuation import PriceList
+from positions.domain.valuation import PriceList, anchor_of
+from positions.domain.verdicts import Route
 from positions.exchanges.port import AnswerUnknown, ExchangeError, ExchangePort, PacerUnavailable
-from positions.models import CloseOrder, ExchangeAccount, Position
+from positions.models import CloseOrder, ExchangeAccount, Position, Snapshot
 from positions.services.connections import redis_client
-from positions.services.snapshots import Clock
+from positions.services.readings import Clock
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +52,9 @@ class AccountLook:
     tickers: dict[str, Ticker]
     prices_usd: dict[str, Decimal]
 
-    def of(self, asset: str, *, quote: str, exchange: ExchangePort) -> Look:
-        """Return what concerns one asset."""
+    def of(self, asset: str, *, symbol: str, quote: str, exchange: ExchangePort) -> Look:
+        """Return what concerns one asset and the market where it is to be sold."""
         free, locked = self.balances.get(asset, (ZERO, ZERO))
-        symbol = f"{asset}/{quote}"
         return Look(
             free=free,
             total=free + locked,
@@ -61,6 +62,7 @@ class AccountLook:
             market=exchange.markets().get(symbol),
             ticker=self.tickers.get(symbol),
             quote_price_usd=self.prices_usd.get(quote),
+            quote_total=sum(self.balances.get(quote, ()), ZERO),
         )
 
     def serves(self, symbol: str, *, until: timedelta, now: datetime) -> bool:
@@ -134,30 +136,46 @@ def _taken(
     markets = exchange.markets()
     exchange.now_ms()  # the clock comparison, if there was none yet, is not part of the look
     symbols, are_all = _next_to_sell(account, exchange, first=symbol, max_age=max_age)
-    with exchange.look(symbols=len(symbols), orders=len(symbols)):
+    anchor = anchor_of(markets, quote=account.quote)
+    quotes = {market.quote for name in symbols if (market := markets.get(name)) is not None}
+    named = {*symbols, *_that_price(quotes, account.quote, anchor, markets=markets)}
+    with exchange.look(symbols=len(named), orders=len(symbols)):
         asked_at, began = clock(), time.monotonic()
         balances = exchange.balances()
         busy = exchange.open_order_assets()
-        tickers = exchange.tickers(symbols)
+        tickers = exchange.tickers(named)
     if clock() - asked_at > max_age:
         raise AnswerUnknown(
             f"{account.exchange_name} answered too slowly: what it said is too old to rely on. "
             "Nothing was sent."
         )
-    prices = PriceList(
-        anchor=account.quote, cash_assets=policy.cash_assets, markets=markets, tickers=tickers
-    )
-    quote_price = prices.price(account.quote).usd
+    prices = PriceList(anchor=anchor, markets=markets, tickers=tickers, now_ms=exchange.now_ms())
     return AccountLook(
         asked_at=asked_at,
         took=timedelta(seconds=time.monotonic() - began),
-        balances={item.asset: (item.free, item.locked) for item in balances if not item.earn},
+        balances={
+            item.asset: (item.free, item.locked)
+            for item in balances
+            if item.kind is Kind.SPOT and not item.debt
+        },
         open_order_assets=busy,
         asked_symbols=symbols,
         are_all=are_all,
         tickers={symbol: tickers[symbol] for symbol in symbols if symbol in tickers},
-        prices_usd={account.quote: quote_price} if quote_price is not None else {},
+        prices_usd={
+            quote: price for quote in quotes if (price := prices.price(quote).usd) is not None
+        },
     )
+
+
+def _that_price(
+    quotes: Collection[str], account_quote: str, anchor: str, *, markets: Mapping[str, Market]
+) -> set[str]:
+    """Return the markets that say what the quotes are worth: directly, or by the account's own."""
+    pairs = [(quote, anchor) for quote in quotes]
+    pairs += [(anchor, quote) for quote in quotes]
+    pairs += [(quote, account_quote) for quote in quotes] + [(account_quote, anchor)]
+    return {symbol for base, quote in pairs if (symbol := f"{base}/{quote}") in markets}
 
 
 def _next_to_sell(
@@ -170,7 +188,10 @@ def _next_to_sell(
     soon = exchange.pacer.orders_within(Decimal(max_age.total_seconds())) + 1
     most = min(soon, _MOST_BY_NAME)
     planned = CloseOrder.objects.filter(
-        account=account, status=OrderState.PLANNED, plan__status=PlanState.RUNNING
+        account=account,
+        route=Route.SELL,
+        status=OrderState.PLANNED,
+        plan__status=PlanState.RUNNING,
     ).order_by("pk")
     symbols = dict.fromkeys([first, *planned.values_list("symbol", flat=True)[: most + 1]])
     return tuple(symbols)[:most], len(symbols) <= most
@@ -191,7 +212,7 @@ def _packed(look: AccountLook) -> str:
             "asked": look.asked_symbols,
             "all": look.are_all,
             "tickers": {
-                symbol: [text(item.bid), text(item.ask), text(item.last)]
+                symbol: [text(item.bid), text(item.ask), text(item.last), text(item.bid_quantity)]
                 for symbol, item in look.tickers.items()
             },
             "prices": {asset: text(price) for asset, price in look.prices_usd.items()},
@@ -220,8 +241,14 @@ def _unpacked(packed: bytes | None) -> AccountLook | None:
         asked_symbols=tuple(content["asked"]),
         are_all=content["all"],
         tickers={
-            symbol: Ticker(symbol=symbol, bid=amount(bid), ask=amount(ask), last=amount(last))
-            for symbol, (bid, ask, last) in content["tickers"].items()
+            symbol: Ticker(
+                symbol=symbol,
+                bid=amount(bid),
+                ask=amount(ask),
+                last=amount(last),
+                bid_quantity=amount(bid_quantity),
+            )
+            for symbol, (bid, ask, last, bid_quantity) in content["tickers"].items()
         },
         prices_usd={asset: exact(price) for asset, price in content["prices"].items()},
     )
@@ -229,11 +256,9 @@ def _unpacked(packed: bytes | None) -> AccountLook | None:
 
 def last_known_prices(order: CloseOrder, *, currencies: Collection[str]) -> dict[str, Decimal]:
     """Return the USD prices of the order's quote and of its fees' currencies in its snapshot."""
-    rows = Position.objects.filter(snapshot=order.plan.snapshot_id)
-    # The quote's price is with each row: the account need not hold any of it.
-    of_quote = rows.values_list("quote_price_usd", flat=True).exclude(quote_price_usd=None).first()
-    prices = {} if of_quote is None else {order.quote: of_quote}
-    held = rows.filter(asset__in={order.quote, *currencies})
+    snapshot = Snapshot.objects.only("prices").get(pk=order.plan.snapshot_id)
+    prices = {asset: Decimal(text) for asset, text in snapshot.prices.items()}
+    held = Position.objects.filter(snapshot=snapshot, asset__in=set(currencies) - set(prices))
     for asset, price in held.values_list("asset", "price_usd"):
         if price is not None:
             prices[asset] = price

@@ -29,7 +29,7 @@ from positions.services.evidence import (
     next_pause,
     patience_ends,
 )
-from positions.services.snapshots import Clock
+from positions.services.readings import Clock
 from positions.services.stops import finish_if_done
 from positions.services.transitions import LostClaim, claimed_by, note_order
 
@@ -119,24 +119,26 @@ def _ask(order: CloseOrder, *, clock: Clock) -> None:
         if found is None and (may_prove or order.state is not OrderState.UNKNOWN):
             found = exchange.find_in_history(requests)
     except (RateLimited, PacerUnavailable) as error:
-        _not_asked(order, error, now=clock())
+        note_not_asked(order, error, now=clock())
         return
     except (ExchangeError, CredentialsUnreadable) as error:
-        _not_answered(order, str(error), now=clock())
+        note_not_answered(order, str(error), now=clock())
         return
     now = clock()
     if found is not None:
         _found(order, found, now=now)
     elif order.state is not OrderState.UNKNOWN:
-        _not_answered(order, "The exchange does not list an order that it had accepted.", now=now)
+        note_not_answered(
+            order, "The exchange does not list an order that it had accepted.", now=now
+        )
     elif rule is None:
-        _not_answered(order, "Not found, which proves nothing at this exchange.", now=now)
+        note_not_answered(order, "Not found, which proves nothing at this exchange.", now=now)
     elif not may_prove:
-        _too_early(
+        note_too_early(
             order, rule.counts_in(valid_until_ms=valid_until_ms, exchange_ms=exchange_ms), now=now
         )
     elif order.absent_since is None or asked_at - order.absent_since < rule.apart:
-        _once_more(order, rule, now=now)
+        note_once_more(order, rule, now=now)
     else:
         _absent(order, rule, valid_until_ms=valid_until_ms, exchange_ms=exchange_ms, now=now)
 
@@ -150,10 +152,12 @@ def _found(order: CloseOrder, found: Outcome, *, now: datetime) -> None:
         raise
     except IllegalTransition:
         # One of the exchange's stores is behind another.
-        _not_answered(order, "The exchange told less than it had told before.", now=now)
+        note_not_answered(order, "The exchange told less than it had told before.", now=now)
 
 
-def _not_asked(order: CloseOrder, error: RateLimited | PacerUnavailable, *, now: datetime) -> None:
+def note_not_asked(
+    order: CloseOrder, error: RateLimited | PacerUnavailable, *, now: datetime
+) -> None:
     """Give the order back: nobody was asked for it, so nothing is known and nothing counts."""
     pause = next_pause(order.lookups)
     if isinstance(error, RateLimited):
@@ -163,7 +167,8 @@ def _not_asked(order: CloseOrder, error: RateLimited | PacerUnavailable, *, now:
     )
 
 
-def _too_early(order: CloseOrder, counts_in: timedelta, *, now: datetime) -> None:
+def note_too_early(order: CloseOrder, counts_in: timedelta, *, now: datetime) -> None:
+    """Note that not finding the order proves nothing yet."""
     with transaction.atomic():
         _note_look_up(
             order,
@@ -175,7 +180,8 @@ def _too_early(order: CloseOrder, counts_in: timedelta, *, now: datetime) -> Non
         )
 
 
-def _once_more(order: CloseOrder, rule: AbsenceRule, *, now: datetime) -> None:
+def note_once_more(order: CloseOrder, rule: AbsenceRule, *, now: datetime) -> None:
+    """Note the first look-up that counts; a second one has to follow."""
     first = order.absent_since or now
     with transaction.atomic():
         _note_look_up(
@@ -217,7 +223,8 @@ def _absent(
         )
 
 
-def _not_answered(order: CloseOrder, sentence: str, *, now: datetime) -> None:
+def note_not_answered(order: CloseOrder, sentence: str, *, now: datetime) -> None:
+    """Note that a look-up told nothing."""
     with transaction.atomic():
         _note_look_up(
             order,

@@ -14,7 +14,7 @@ from positions.domain.amounts import canonical
 from positions.domain.orders import OrderState, Trade, net_proceeds_usd
 from positions.domain.resolutions import Finding, Sale, check_finding
 from positions.models import CloseOrder
-from positions.selectors.orders import why_not_by_hand
+from positions.selectors.orders import done_with, why_not_by_hand
 from positions.services.actors import Actor
 from positions.services.looks import last_known_prices
 from positions.services.permissions import Permission, require
@@ -65,14 +65,15 @@ def resolve_order(
 
 
 def _told(order: CloseOrder, sale: Sale | None) -> str:
+    done = done_with(order)
     if sale is not None:
         return (
-            f"{canonical(sale.quantity)} of {canonical(order.quantity)} sold at "
+            f"{canonical(sale.quantity)} of {canonical(order.quantity)} {done} at "
             f"{canonical(sale.average_price)} {order.quote}."
         )
     if order.filled_quantity:
-        return f"no more than {canonical(order.filled_quantity)} was sold."
-    return "nothing was sold."
+        return f"no more than {canonical(order.filled_quantity)} was {done}."
+    return f"nothing was {done}."
 
 
 def _facts(sale: Sale | None) -> dict[str, Any]:

@@ -1,30 +1,24 @@
 """Read an account and keep what it said; a failed reading keeps its reason and nothing else."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from itertools import groupby
 
 from django.db import transaction
 from django.db.models import Q
 
-from positions.domain.balances import Balance, Holding
-from positions.domain.policies import Policy
-from positions.domain.valuation import PriceList
-from positions.exchanges.port import ExchangeError, ExchangePort
+from positions.domain.amounts import canonical
+from positions.exchanges.port import ExchangeError
 from positions.models import ExchangeAccount, Position, Snapshot, SnapshotStatus
 from positions.models.fields import rank_of
-from positions.models.snapshots import HOLDING_FIELDS
+from positions.models.snapshots import columns_of
 from positions.selectors.snapshots import latest_good, of_this_account
 from positions.services import audit, keys, policies
 from positions.services.actors import Actor
 from positions.services.connections import open_exchange
 from positions.services.credentials import CredentialsUnreadable
 from positions.services.permissions import Permission, require
-
-Clock = Callable[[], datetime]
+from positions.services.readings import Clock, Reading, read_account
 
 COALESCE = timedelta(seconds=5)
 CLAIM = timedelta(seconds=60)
@@ -47,16 +41,6 @@ class ReadsEmpty(ExchangeError):
     """The account held something and suddenly reads empty: a failed reading until it repeats."""
 
     code = "READS_EMPTY"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One reading of an account, not yet kept."""
-
-    asked_at: datetime
-    holdings: Sequence[Holding]
-    anchor_deviation: Decimal | None
-    requests: int
 
 
 def take_snapshot(
@@ -140,57 +124,6 @@ def _read_and_keep(account: ExchangeAccount, *, trigger: Actor, clock: Clock) ->
     return _kept(account, reading, trigger=trigger, now=clock())
 
 
-def read_account(
-    exchange: ExchangePort, *, account: ExchangeAccount, policy: Policy, clock: Clock
-) -> Reading:
-    """Ask for balances, open orders and prices: three requests, whatever the account holds."""
-    markets = exchange.markets()
-    # A plan may follow: what a restarted Redis forgot is over by then.
-    exchange.pacer.prime()
-    before = exchange.requests
-    exchange.now_ms()  # the clock comparison, if there was none yet, is not part of the reading
-    asked_at = clock()
-    balances = exchange.balances()
-    busy = exchange.open_order_assets()
-    tickers = exchange.tickers()
-    prices = PriceList(
-        anchor=account.quote, cash_assets=policy.cash_assets, markets=markets, tickers=tickers
-    )
-
-    def holding(balance: Balance) -> Holding:
-        price = prices.price(balance.asset)
-        market = markets.get(f"{balance.asset}/{account.quote}")
-        ticker = tickers.get(market.symbol) if market else None
-        return Holding(
-            asset=balance.asset,
-            free=balance.free,
-            locked=balance.locked,
-            earn=balance.earn,
-            price_usd=price.usd,
-            price_path=" > ".join(price.path),
-            price_problem=price.problem,
-            symbol=market.symbol if market else None,
-            market_active=market.active if market else False,
-            step_size=market.rule.step_size if market else None,
-            min_quantity=market.rule.min_quantity if market else None,
-            max_quantity=market.rule.max_quantity if market else None,
-            min_notional=market.rule.min_notional if market else None,
-            taker_fee=market.taker_fee if market else None,
-            bid=ticker.bid if ticker else None,
-            ask=ticker.ask if ticker else None,
-            last=ticker.last if ticker else None,
-            quote_price_usd=prices.price(account.quote).usd,
-            has_open_order=balance.asset in busy,
-        )
-
-    return Reading(
-        asked_at=asked_at,
-        holdings=[holding(balance) for balance in balances],
-        anchor_deviation=prices.anchor_deviation(policy.stablecoins),
-        requests=exchange.requests - before,
-    )
-
-
 def _doubt_emptiness(account: ExchangeAccount, reading: Reading, *, now: datetime) -> None:
     if reading.holdings:
         return
@@ -253,8 +186,10 @@ def _kept(account: ExchangeAccount, reading: Reading, *, trigger: Actor, now: da
             status=SnapshotStatus.GOOD,
             asked_at=reading.asked_at,
             taken_at=now,
-            anchor=account.quote,
+            anchor=reading.anchor,
             anchor_deviation=reading.anchor_deviation,
+            prices={asset: canonical(price) for asset, price in reading.prices_usd.items()},
+            conversion_problem=reading.conversion_problem[:200],
             requests=reading.requests,
             trigger=trigger.name,
         )
@@ -262,7 +197,7 @@ def _kept(account: ExchangeAccount, reading: Reading, *, trigger: Actor, now: da
             Position(
                 snapshot=snapshot,
                 value_rank=rank_of(holding.value_usd),
-                **{name: getattr(holding, name) for name in HOLDING_FIELDS},
+                **columns_of(holding),
             )
             for holding in reading.holdings
         )

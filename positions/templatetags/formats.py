@@ -120,6 +120,15 @@ def price(value: Number) -> str:
 
 
 @register.filter
+def rate(value: Number, digits: int = 8) -> str:
+    """Return a price without its currency, with so many digits that count at most."""
+    number = _decimal(value)
+    if not number:
+        return quantity(value)
+    return quantity(_rounded(number, max(0, digits - 1 - number.adjusted())))
+
+
+@register.filter
 def percent(value: Number) -> str:
     """Return a ratio (0.02) in percent (2%), with two decimals at most."""
     number = _decimal(value)

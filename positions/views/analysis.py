@@ -17,8 +17,14 @@ from positions.domain.amounts import BadAmount, canonical
 from positions.domain.policies import GuardBroken
 from positions.forms import asked_threshold
 from positions.models import ExchangeAccount
-from positions.selectors.accounts import AccountReading, account_reading, what_happened
+from positions.selectors.acceptance import waits_for_acceptance
+from positions.selectors.accounts import (
+    AccountReading,
+    account_reading,
+    what_happened,
+)
 from positions.selectors.analysis import Analysis
+from positions.selectors.conversions import terms_of
 from positions.selectors.plans import recent_plans
 from positions.services.dispatch import Due
 from positions.services.snapshots import ask_for_snapshot
@@ -31,6 +37,7 @@ from positions.views.gauges import account_gauge, unknown_gauge
 from positions.views.people import actor_of
 from positions.views.policies import account_named
 from positions.views.positions import PARAMETERS, Asked, positions_table
+from positions.views.stuck import stuck_by_reason
 
 PRESETS = (Decimal("0.50"), Decimal("5.00"))
 
@@ -126,6 +133,8 @@ def _whole_page(request: HttpRequest, reading: AccountReading, analysis: Analysi
             "happened": [] if reading.slots_known else what_happened(reading),
             "plans": recent_plans(reading.account),
             "presets": _presets(asked),
+            "stuck": stuck_by_reason(asked.analysis),
+            "terms": terms_of(reading.account, analysis.snapshot, now=reading.now),
             "in_force": analysis,
         }
     )
@@ -139,6 +148,7 @@ def _frame(request: HttpRequest, reading: AccountReading) -> dict[str, Any]:
         "reading": reading,
         "account": reading.account,
         "policy": reading.policy_row,
+        "waits_for_acceptance": waits_for_acceptance(reading.account),
         "halt": SimpleLazyObject(lambda: halt_of(request, reading.account)),
         "now": reading.now,
         "policy_threshold_text": threshold_text(reading.policy_row.dust_threshold),

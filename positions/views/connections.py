@@ -15,8 +15,9 @@ from positions.exchanges.profiles.keys import GUIDES, guide_of
 from positions.forms.connections import ConnectForm, KeyForm
 from positions.models import Environment
 from positions.models.accounts import EXCHANGE_NAMES
+from positions.selectors.acceptance import waits_for_acceptance
 from positions.selectors.plan_pages import unsent_by_plan
-from positions.services import accounts, enabling
+from positions.services import acceptance, accounts, enabling
 from positions.services.accounts import BadAccount, base_url_of, sandboxes
 from positions.services.dispatch import Due
 from positions.services.keys import Examination
@@ -128,6 +129,22 @@ def disable_account(request: HttpRequest, slug: str) -> HttpResponse:
         "problem": problem,
     }
     return render(request, "positions/disable_account.html", context, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def accept_unverified(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show what it means that orders are not verified at the exchange; accept it on POST."""
+    account, actor = account_named(slug), actor_of(request)
+    require(actor, Permission.CONNECT)
+    if request.method == "POST":
+        acceptance.accept_unverified(account, actor=actor, now=timezone.now())
+        messages.warning(
+            request, f"Plans of {slug} can start, although orders are not verified there."
+        )
+        return redirect("positions:account_detail", slug=slug)
+    context = {"account": account, "waits": waits_for_acceptance(account)}
+    return render(request, "positions/accept_unverified.html", context)
 
 
 @require_POST

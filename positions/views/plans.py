@@ -9,8 +9,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from positions.domain.plans import PlanState
+from positions.domain.verdicts import Route
 from positions.forms import asked_threshold
 from positions.models import CleanupPlan
+from positions.selectors.conversions import terms_of
 from positions.selectors.plan_pages import PlanPage
 from positions.services import drafts, plans, policies, starts, stops
 from positions.services.dispatch import due_orders
@@ -61,7 +63,14 @@ def _shown(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _preview(request: HttpRequest, view: PlanPage) -> dict[str, Any]:
+    for group in view.by_route:
+        for order in group.orders:
+            why = view.whys.get(order.asset, "")
+            if group.route is Route.CONVERT:
+                why = why.partition(". ")[2]  # the head of the conversion says the first sentence
+            order.why = why  # type: ignore[attr-defined]  # for the page
     return {
+        "terms": terms_of(view.plan.account, view.newest or view.plan.snapshot, now=view.now),
         "choice": choice_of(view, actor_of(request)) if view.plan.is_unstarted else Choice(),
         "second_person": starts.needs_second_person(view.plan),
         "slots": slots_seen(view),

@@ -10,8 +10,8 @@ from django.core.paginator import Page, Paginator
 from django.http import HttpRequest
 
 from positions.domain.classification import ClassifiedPosition
-from positions.domain.verdicts import Category
-from positions.selectors.analysis import Analysis
+from positions.domain.verdicts import Category, Reason
+from positions.selectors.analysis import PLAIN_REASONS, Analysis
 from positions.templatetags.formats import threshold_text
 
 
@@ -29,7 +29,7 @@ class Asked:
         return self.analysis.threshold == self.analysis.policy.dust_threshold
 
 
-ROUTES = {"SELL": "Sell", "KEEP": "Keep"}
+ROUTES = {"SELL": "Sell", "CONVERT": "Convert", "KEEP": "Keep"}
 SORTS: dict[str, Callable[[ClassifiedPosition], Any]] = {
     "asset": lambda item: item.asset,
     "quantity": lambda item: item.holding.total,
@@ -53,7 +53,7 @@ COLUMNS = (
 ON_A_PAGE = 50
 RESIDUE_SHOWN = 20
 # What the address says about the table; the threshold stands beside it.
-PARAMETERS = ("category", "route", "find", "sort", "page")
+PARAMETERS = ("category", "route", "reason", "find", "sort", "page")
 
 
 def positions_table(request: HttpRequest, asked: Asked) -> dict[str, Any]:
@@ -61,6 +61,7 @@ def positions_table(request: HttpRequest, asked: Asked) -> dict[str, Any]:
     analysis = asked.analysis
     category = _one_of(Category.__members__, request.GET.get("category", ""))
     route = _one_of(ROUTES, request.GET.get("route", ""))
+    reason = _one_of(Reason.__members__, request.GET.get("reason", ""))
     find = request.GET.get("find", "").strip()
     sort = request.GET.get("sort", "")
     shown = [
@@ -68,11 +69,13 @@ def positions_table(request: HttpRequest, asked: Asked) -> dict[str, Any]:
         for item in analysis.positions
         if category in ("", item.category)
         and route in ("", _route(item))
+        and reason in ("", item.verdict.reason)
         and find.lower() in item.asset.lower()
     ]
     shown = _sorted(shown, sort)
     page = Paginator(shown, ON_A_PAGE).get_page(request.GET.get("page"))
     routes = Counter(_route(item) for item in analysis.positions)
+    reasons = Counter(item.verdict.reason for item in analysis.positions if item.verdict.reason)
     residue = analysis.classified.residue
     return {
         "asked": asked,
@@ -81,11 +84,15 @@ def positions_table(request: HttpRequest, asked: Asked) -> dict[str, Any]:
         "cut_before": _cut(shown, page) if _is_by_value(sort) else None,
         "category": category,
         "route": route,
+        "reason": reason,
         "find": find,
         "categories": [
             (item.value, _CATEGORY_NAMES[item], analysis.counts[item]) for item in Category
         ],
         "routes": [(code, name, routes[code]) for code, name in ROUTES.items()],
+        "reasons": [
+            (code.value, reason_name(code), count) for code, count in reasons.most_common()
+        ],
         "columns": [
             {
                 "title": title,
@@ -104,6 +111,12 @@ def positions_table(request: HttpRequest, asked: Asked) -> dict[str, Any]:
         "residue": residue[:RESIDUE_SHOWN],
         "residue_more": len(residue[RESIDUE_SHOWN:]),
     }
+
+
+def reason_name(reason: Reason) -> str:
+    """Return a reason as a filter and a heading name it."""
+    name = PLAIN_REASONS[reason]
+    return name[0].upper() + name[1:]
 
 
 def _one_of(known: Container[str], text: str) -> str:

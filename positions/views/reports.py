@@ -60,7 +60,7 @@ def _row(order: CloseOrder) -> list[str]:
         disarmed(order.status),
         disarmed(order.reason),
         disarmed(order.message),
-        disarmed(order.client_order_id),
+        disarmed(order.client_order_id or ""),
         _number(order.quantity),
         _number(order.filled_quantity),
         _number(order.average_price),

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from positions.domain.amounts import ZERO, canonical
+from positions.domain.amounts import canonical
 from positions.models import CloseOrder
 from positions.selectors.changes import changes_by_plan, sold_by_others
 from positions.selectors.orders import happening
@@ -84,7 +84,7 @@ def _result_row(order: CloseOrder, *, view: PlanPage, largest: Decimal) -> dict[
         "bar_width": f"{width:.1f}",
         "bar_x": "26" if difference is not None and difference > 0 else f"{26 - width:.1f}",
         "net": net_word(order),
-        "fee_usd": None if order.net_usd is None else order.notional - order.net_usd,
+        "fee_usd": view.fee_usd(order),
         "unknown_for": _unknown_for(order, view.unknown_at.get(order.pk)),
     }
 
@@ -102,7 +102,7 @@ def _sold_elsewhere(view: PlanPage) -> list[SoldElsewhere]:
         return []
     touched = {view.plan.account.quote}
     for order in view.orders:
-        touched |= {order.asset, order.fee_currency}
+        touched |= {order.asset, order.quote, order.fee_currency}
     by_plan = changes_by_plan(sold_by_others(view.plan, closing))
     return [
         SoldElsewhere(plan_pk=pk, asset=asset, quantity=quantity)
@@ -113,15 +113,17 @@ def _sold_elsewhere(view: PlanPage) -> list[SoldElsewhere]:
 
 
 def _proofs(view: PlanPage, elsewhere: list[SoldElsewhere]) -> list[Proof]:
-    quote = view.plan.account.quote
     breaks = list(audit.verify(view.plan.account))
     unexplained = {item["asset"]: item["quantity"] for item in view.plan.other_activity}
     filled = len(view.filled_orders)
     return [
-        Proof(
-            sentence=_growth(view, elsewhere),
-            measured=_signed(view.quote_growth or ZERO),
-            passed=quote not in unexplained,
+        *(
+            Proof(
+                sentence=_growth(quote, unexplained.get(quote), elsewhere),
+                measured=_signed(grown),
+                passed=quote not in unexplained,
+            )
+            for quote, grown in view.growth.items()
         ),
         Proof(
             sentence="The closed asset is at zero"
@@ -154,10 +156,9 @@ def _proofs(view: PlanPage, elsewhere: list[SoldElsewhere]) -> list[Proof]:
     ]
 
 
-def _growth(view: PlanPage, elsewhere: list[SoldElsewhere]) -> str:
-    quote = view.plan.account.quote
-    if view.other_in_quote:
-        return f"{quote} also changed by {view.other_in_quote} that no order explains"
+def _growth(quote: str, unexplained: str | None, elsewhere: list[SoldElsewhere]) -> str:
+    if unexplained is not None:
+        return f"{quote} also changed by {unexplained} that no order explains"
     plans = sorted({item.plan_pk for item in elsewhere if item.asset == quote})
     if not plans:
         return f"{quote} grew by the actual net"

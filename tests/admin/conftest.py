@@ -11,7 +11,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from positions.models import Attempt, CleanupPlan, ExchangeAccount, Fill
+from positions.models import Attempt, CleanupPlan, Conversion, ExchangeAccount, Fill
 from positions.services import audit, halts
 from positions.services.actors import Actor
 from positions.services.drafts import draft_plan
@@ -68,6 +68,24 @@ def history(root: User) -> CleanupPlan:
         fee="0.0009",
         fee_currency="USDT",
         at=timezone.now(),
+    )
+    made = Conversion.objects.create(
+        plan=plan,
+        number=1,
+        target="BNB",
+        client_id="conversion-id",
+        claim_token=SECRET,
+        signed_at_ms=1,
+        valid_until_ms=2,
+        answer="UNKNOWN",
+        answer_code="-1007",
+        answer_text="<i>Timeout</i>",
+        request={"assets": ["PEPE"], "target": "BNB"},
+        wire={"path": "/sapi/v1/asset/dust"},
+        created_at=timezone.now(),
+    )
+    plan.orders.filter(asset="PEPE").update(
+        route="CONVERT", symbol="", quote="BNB", client_order_id=None, conversion=made
     )
     with transaction.atomic():
         audit.record(

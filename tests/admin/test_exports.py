@@ -19,7 +19,14 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from positions.models import Attempt, AuditEvent, CleanupPlan, CloseOrder, Fill
+from positions.models import (
+    Attempt,
+    AuditEvent,
+    CleanupPlan,
+    CloseOrder,
+    Conversion,
+    Fill,
+)
 from positions.services import audit
 from positions.services.actors import Actor
 from tests.admin.conftest import SECRET, started
@@ -212,3 +219,13 @@ def test_a_filter_that_makes_no_sense_leads_back_to_the_list(
     assert response.redirect_chain == [("../?e=1", 302)]
     assert response.request["PATH_INFO"] == listing(AuditEvent)
     assert newest_event().kind != "history.exported"
+
+
+def test_a_conversion_is_exported_with_its_assets_and_its_wire_but_no_claim(
+    as_root: Client, history: CleanupPlan
+) -> None:
+    (row,) = export(as_root, Conversion)
+    assert (row["target"], row["answer"], row["answer_code"]) == ("BNB", "UNKNOWN", "'-1007")
+    assert json.loads(row["request"]) == {"assets": ["PEPE"], "target": "BNB"}
+    assert json.loads(row["wire"]) == {"path": "/sapi/v1/asset/dust"}
+    assert SECRET not in str(row)

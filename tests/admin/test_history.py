@@ -20,6 +20,7 @@ from positions.models import (
     AuditEvent,
     CleanupPlan,
     CloseOrder,
+    Conversion,
     DustPolicy,
     ExchangeAccount,
     Fill,
@@ -40,6 +41,7 @@ HISTORY: list[type[Model]] = [
     CleanupPlan,
     CloseOrder,
     Attempt,
+    Conversion,
     Fill,
     AuditEvent,
     Halt,
@@ -315,3 +317,21 @@ def test_amounts_are_shown_exactly(as_root: Client, history: CleanupPlan) -> Non
 
 def test_the_site_says_what_it_is(as_root: Client, db: None) -> None:
     assert b"Dust Admin history" in as_root.get(reverse("admin:index")).content
+
+
+def test_a_conversion_leads_to_its_orders_and_shows_what_was_asked(
+    as_root: Client, history: CleanupPlan
+) -> None:
+    made = history.conversions.get()
+    order = made.orders.get()
+    text = as_root.get(page(made)).text
+    assert f'href="{page(order)}">PEPE</a>' in text
+    assert "/sapi/v1/asset/dust" in text
+    assert "&quot;target&quot;: &quot;BNB&quot;" in text
+    assert "&lt;i&gt;Timeout&lt;/i&gt;" in text
+    assert SECRET not in text
+    assert f'href="{page(made)}"' in as_root.get(page(order)).text
+    for words in ("PEPE", "conversion-id", "-1007", "Timeout"):
+        assert rows_of(as_root.get(listing(Conversion), {"q": words})) == [made], words
+    assert rows_of(as_root.get(listing(Conversion), {"q": "DOGE"})) == []
+    assert rows_of(as_root.get(listing(Conversion), {"answer__exact": "ACCEPTED"})) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from positions.management.demo import free_port
+from positions.management.ports import free_port
 from tests.benchmarks.figures import record
 from tests.journeys.processes import Up
 

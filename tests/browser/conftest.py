@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from positions.management.demo import free_port
+from positions.management.ports import free_port
 from tests.browser.chromium import QUIET, chromium
 from tests.browser.scenes import sign_in
 from tests.journeys.processes import Up

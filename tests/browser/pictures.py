@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from positions.management.demo import free_port
+from positions.management.ports import free_port
 from tests.browser.chromium import QUIET, chromium
 from tests.browser.scenes import Stage, sign_in
 from tests.journeys.processes import Up

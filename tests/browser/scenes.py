@@ -80,6 +80,7 @@ class Stage:
             self._unknown,
             self._paused,
             self._halted,
+            self._converted,
             self._unreachable,
             self._crowded,
             self._fixed_pages,
@@ -127,11 +128,18 @@ class Stage:
             ),
         )
 
-    def manage(self, *arguments: str, exits: int = 0) -> None:
-        """Run one of the product's commands on the running system."""
-        self._run([sys.executable, str(ROOT / "manage.py"), *arguments], exits=exits)
+    def manage(self, *arguments: str, exits: tuple[int, ...] = (0,)) -> int:
+        """Run one of the product's commands on the running system and return how it ended."""
+        return self._run([sys.executable, str(ROOT / "manage.py"), *arguments], exits=exits)
 
-    def _run(self, command: list[str], *, told: str = "", exits: int = 0, **names: str) -> None:
+    def _run(
+        self,
+        command: list[str],
+        *,
+        told: str = "",
+        exits: tuple[int, ...] = (0,),
+        **names: str,
+    ) -> int:
         done = subprocess.run(
             command,
             cwd=ROOT,
@@ -141,7 +149,8 @@ class Stage:
             text=True,
             check=False,
         )
-        assert done.returncode == exits, done.stdout + done.stderr
+        assert done.returncode in exits, done.stdout + done.stderr
+        return done.returncode
 
     def draft(self, page: Page, slug: str, threshold: str = "") -> str:
         """Draft a plan on the account's page; return the plan's address."""
@@ -203,11 +212,29 @@ class Stage:
         self.manage("halt", "desk-five")
         self.addresses["account-stopped"] = "/accounts/desk-five/"
 
+    def _converted(self, page: Page) -> None:
+        preview = self.draft(page, "demo-minimums", "0.50")
+        plan = self.draft(page, "demo-minimums")
+        self.start(page)
+        page.get_by_text("23 of 23 positions closed").wait_for(timeout=60_000)
+        page.get_by_text("Waiting for the closing snapshot").wait_for(
+            state="detached", timeout=60_000
+        )
+        self.addresses |= {
+            "conversion-preview": preview,
+            "conversion-result": plan,
+            "conversion-order": self._order_page(page, plan, "XRP"),
+            "account-reason": "/accounts/demo/?reason=LOCKED",
+            "history-conversion": "/admin/positions/conversion/1/change/",
+        }
+
     def _unreachable(self, page: Page) -> None:
         fault = {"kind": "status_before", "status": 503, "times": None}
         self.control("faults", fault, demo="demo-minimums")
         self.manage("set_policy", "demo-minimums", "snapshot_max_age=1")
-        self.manage("take_snapshot", "demo-minimums", exits=1)
+        # For five seconds a reading from before the fault will do.
+        while self.manage("take_snapshot", "demo-minimums", exits=(0, 1)) == 0:
+            pass
         self.addresses["account-stale"] = "/accounts/demo-minimums/"
 
     def _crowded(self, page: Page) -> None:

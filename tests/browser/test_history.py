@@ -18,8 +18,7 @@ LISTS = (
 SAMPLES = ("auditevent", "exchangeaccount", "snapshot", "dustpolicy")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 375])
+@pytest.mark.parametrize(("width", "theme"), [(1440, "dark"), (375, "light")])
 def test_every_kind_of_page_obeys_the_policy_and_fits(page: Page, theme: str, width: int) -> None:
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 812})

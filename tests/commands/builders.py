@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -11,9 +10,11 @@ from django.utils import timezone
 
 from positions.models import ExchangeAccount, Position, Snapshot, SnapshotStatus
 from positions.models.fields import rank_of
+from positions.models.snapshots import columns_of
 from positions.services import policies
 from positions.services.actors import Actor
 from positions.services.credentials import Credentials, encrypted
+from tests.domain.builders import make_holding
 
 TEST = Actor.service("test")
 
@@ -49,26 +50,16 @@ def snapshot(row: ExchangeAccount, *, age: timedelta = timedelta(0)) -> Snapshot
 
 def position(held: Snapshot, asset: str, *, free: str, price: str | None) -> Position:
     """Return a position with an active market against USDT and no minimum."""
-    worth = None if price is None else Decimal(price)
-    return Position.objects.create(
-        snapshot=held,
-        asset=asset,
+    holding = make_holding(
+        asset,
         free=free,
-        locked="0",
-        price_usd=worth,
-        price_path="" if price is None else f"{asset}/USDT",
+        price=price,
         price_problem="" if price else "no market leads to USD",
-        value_rank=rank_of(None if worth is None else worth * Decimal(free)),
-        symbol=f"{asset}/USDT",
-        market_active=True,
         step_size="0.00000001",
         min_quantity="0",
-        min_notional="0",
-        taker_fee="0.001",
-        bid=worth,
-        ask=worth,
-        last=worth,
-        quote_price_usd="1",
+    )
+    return Position.objects.create(
+        snapshot=held, value_rank=rank_of(holding.value_usd), **columns_of(holding)
     )
 
 

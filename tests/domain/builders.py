@@ -1,17 +1,20 @@
 """Build domain values for tests: everything has a sound default, amounts are written as text."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
 
-from positions.domain.balances import Holding
+from positions.domain.balances import Holding, Kind
 from positions.domain.checks import Look
 from positions.domain.classification import Classified, classify
-from positions.domain.markets import Market, Ticker, TradingRule
+from positions.domain.conversions import Budget, ConversionRule, Offer, Terms
+from positions.domain.markets import Market, SaleMarket, Ticker, TradingRule
 from positions.domain.orders import Trade
 from positions.domain.planning import PlannedOrder
 from positions.domain.policies import Policy
+from positions.domain.routes import Circumstances
 from positions.domain.verdicts import Route
 
 UNSET: Any = object()
@@ -34,22 +37,84 @@ def make_holding(
     asset: str = "DOGE", *, free: str = "5", price: str | None = "0.1", **facts: Any
 ) -> Holding:
     """Return a holding that can be sold in a liquid market: 5 DOGE at 0.1, worth $0.50."""
-    known: dict[str, Any] = {
-        "free": free,
-        "locked": "0",
-        "price_usd": price,
-        "symbol": f"{asset}/USDT",
-        "market_active": True,
-        "step_size": "0.01",
-        "min_quantity": "0.01",
-        "min_notional": "0",
-        "taker_fee": "0.001",
-        "bid": price,
-        "ask": price,
-        "last": price,
-        "quote_price_usd": "1",
-    }
-    return Holding(asset=asset, **amounts(known | facts, "symbol", "price_path", "price_problem"))
+    of_market = {name: facts.pop(name) for name in tuple(facts) if name in _OF_MARKET}
+    sales: tuple[SaleMarket, ...] = ()
+    if of_market.get("quote", "USDT") is not None:
+        sales = (make_sale(asset, **({"last": price} | of_market)),)
+    known: dict[str, Any] = {"free": free, "locked": "0", "price_usd": price, "sales": sales}
+    return Holding(asset=asset, **amounts(known | facts, "price_problem", "kind"))
+
+
+_OF_MARKET = (
+    *(
+        "quote",
+        "active",
+        "delisted",
+        "step_size",
+        "min_quantity",
+        "max_quantity",
+        "min_notional",
+        "taker_fee",
+    ),
+    *("bid", "ask", "last", "quote_price_usd", "deep_bid"),
+)
+
+
+def make_sale(
+    base: str = "DOGE",
+    quote: str = "USDT",
+    *,
+    last: Any = "0.1",
+    quote_price_usd: Any = "1",
+    deep_bid: Any = None,
+    **facts: Any,
+) -> SaleMarket:
+    """Return a liquid market where the asset could be sold."""
+    of_ticker = {name: facts.pop(name) for name in ("bid", "ask") if name in facts}
+    market = make_market(base, quote, **facts)
+    return SaleMarket(
+        market=market,
+        ticker=make_ticker(market.symbol, last=last, **of_ticker),
+        quote_price_usd=exactly(quote_price_usd),
+        deep_bid=exactly(deep_bid),
+    )
+
+
+def make_offer(
+    asset: str = "DOGE", *, quantity: str = "5", gross: str = "0.0008", fee: str = "0.000016"
+) -> Offer:
+    """Return what converting 5 DOGE into BNB at 600 would bring: $0.48, less 2 %."""
+    brought = Decimal(gross)
+    return Offer(
+        asset=asset,
+        quantity=Decimal(quantity),
+        gross=brought,
+        fee=Decimal(fee),
+        net=brought - Decimal(fee),
+    )
+
+
+def make_terms(
+    target: str = "BNB", *, price: str | None = "600", is_open: bool = True, **facts: Any
+) -> Terms:
+    """Return the terms of a conversion into BNB that is open, or opens at 14:20."""
+    rule = ConversionRule(
+        target=target,
+        charge=Decimal("0.02"),
+        max_value=Decimal("0.0012"),
+        max_value_asset="BTC",
+        window=timedelta(hours=6),
+        most_assets=facts.pop("most_assets", None),
+        source="a test",
+        read="2026-11",
+    )
+    opens = None if is_open else datetime(2026, 11, 24, 14, 20, tzinfo=UTC)
+    return Terms(
+        rule=rule,
+        budget=Budget(is_open=is_open, next_at=opens, left_today=None),
+        target_price_usd=exactly(price),
+        **amounts(facts, "problem"),
+    )
 
 
 def make_policy(**facts: Any) -> Policy:
@@ -72,7 +137,7 @@ def make_market(base: str = "DOGE", quote: str = "USDT", **facts: Any) -> Market
         "min_notional": "0",
     }
     rule |= {name: facts.pop(name) for name in tuple(facts) if name in rule}
-    known: dict[str, Any] = {"active": True, "taker_fee": "0.001"} | facts
+    known: dict[str, Any] = {"active": True, "delisted": False, "taker_fee": "0.001"} | facts
     return Market(
         symbol=f"{base}/{quote}",
         base=base,
@@ -88,6 +153,7 @@ def make_ticker(
     last: str | None = "0.1",
     bid: str | None = UNSET,
     ask: str | None = UNSET,
+    **facts: Any,
 ) -> Ticker:
     """Return a ticker whose bid and ask are its last price, unless they are given."""
     return Ticker(
@@ -95,6 +161,7 @@ def make_ticker(
         bid=exactly(last if bid is UNSET else bid),
         ask=exactly(last if ask is UNSET else ask),
         last=exactly(last),
+        **amounts(facts),
     )
 
 
@@ -114,6 +181,7 @@ def make_order(asset: str = "DOGE", **facts: Any) -> PlannedOrder:
     """Return a planned sale of 5 DOGE at 0.1."""
     known: dict[str, Any] = {
         "symbol": f"{asset}/USDT",
+        "into": "USDT",
         "route": Route.SELL,
         "quantity": Decimal("5"),
         "price": Decimal("0.1"),
@@ -172,48 +240,112 @@ def decimals(low: str, high: str, *, places: int = 8) -> st.SearchStrategy[Decim
 
 
 def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
-    """Return the usual value about two times in three."""
-    return st.sampled_from([usual] * (2 * len(others)) + list(others)).map(exactly)
+    """Return the usual value about eight times in nine: a dozen facts make one holding."""
+    return st.sampled_from([usual] * (8 * len(others)) + list(others)).map(exactly)
+
+
+def weighted(
+    usual: st.SearchStrategy[Any], other: st.SearchStrategy[Any]
+) -> st.SearchStrategy[Any]:
+    """Return the usual kind of value about eight times in nine."""
+    return st.sampled_from([usual] * 8 + [other]).flatmap(lambda chosen: chosen)
 
 
 @st.composite
 def held(draw: st.DrawFn, asset: str) -> Holding:
     """Return one holding of the asset with any mixture of facts."""
-    price = draw(st.one_of(decimals("0.00000001", "2"), decimals("0.01", "10"), st.none()))
+    anything = st.one_of(decimals("0.00000001", "10"), st.none())
+    price = draw(weighted(decimals("0.01", "0.4"), anything))
     worth = price or Decimal("0.5")
-    bid = draw(mostly("1", "0.995", "0.99", "0.989", "0", None))
+    free = draw(weighted(decimals("0.5", "10"), decimals("0", "10")))
     return make_holding(
         asset,
-        free=str(draw(st.one_of(decimals("0", "10"), st.just(Decimal(0))))),
+        free=str(free),
         locked=draw(mostly("0", "0.005", "2")),
-        earn=draw(mostly(False, True)),
+        kind=draw(st.sampled_from([Kind.SPOT] * 14 + [Kind.EARN, Kind.LEVERAGED, Kind.AIRDROP])),
+        debt=draw(mostly("0", "1")),
         price=None if price is None else str(price),
-        symbol=draw(st.sampled_from([f"{asset}/USDT"] * 5 + [None])),
-        market_active=draw(mostly(True, False)),
-        step_size=draw(mostly("0.01", "0.00000001", "1", "3", None)),
-        min_quantity=draw(mostly("0.01", "0.5", None)),
-        max_quantity=draw(mostly(None, "0", "2.5")),
-        min_notional=draw(mostly("0", "0.1", "5", None)),
-        taker_fee=draw(mostly("0.001", None)),
-        bid=None if bid is None else bid * worth,
-        last=draw(st.sampled_from([worth, worth, None])),
-        quote_price_usd=draw(mostly("1", "0.5", None)),
+        sales=tuple(draw(sale_markets(asset, quote, worth)) for quote in draw(QUOTES)),
+        offer=draw(st.one_of(st.none(), offers(asset, free, worth))),
         has_open_order=draw(mostly(False, True)),
     )
 
 
+QUOTES = st.sampled_from([("USDT",), ("USDT", "BTC"), ("BTC",), ()])
+
+
 @st.composite
-def accounts(draw: st.DrawFn, *, most: int = 8) -> list[Holding]:
-    """Return an account's holdings, each asset once."""
-    every = (*CASH, *PROTECTED, *IGNORED, *FEES, *IN_FLIGHT, *PLAIN)
-    assets = draw(st.lists(st.sampled_from(every), unique=True, max_size=most))
-    return [draw(held(asset)) for asset in assets]
+def sale_markets(draw: st.DrawFn, asset: str, quote: str, worth: Decimal) -> SaleMarket:
+    """Return a market of the asset with any mixture of facts."""
+    usd = draw(mostly("1", "0.5", None) if quote == "USDT" else mostly("50000", None))
+    price = worth / (usd or Decimal(1))
+    bid = draw(mostly("1", "0.995", "0.99", "0.989", "0", None))
+    return make_sale(
+        asset,
+        quote,
+        active=draw(mostly(True, False)),
+        step_size=draw(mostly("0.01", "0.00000001", "1", "3")),
+        min_quantity=draw(mostly("0.01", "0.5")),
+        max_quantity=draw(mostly(None, "0", "2.5")),
+        min_notional=draw(mostly("0", "0.1", "5")) / (usd or Decimal(1)),
+        taker_fee=draw(mostly("0.001", "0")),
+        bid=None if bid is None else bid * price,
+        last=draw(st.sampled_from([price, price, None])),
+        quote_price_usd=usd,
+        deep_bid=draw(st.sampled_from([None, None, price * Decimal("0.994"), Decimal(0)])),
+    )
+
+
+@st.composite
+def offers(draw: st.DrawFn, asset: str, free: Decimal, worth: Decimal) -> Offer:
+    """Return what converting all that is free into BNB would pay, nothing included."""
+    quantity = draw(st.sampled_from([free, free, free, free + 1])) or Decimal(1)
+    gross = quantity * worth / 600
+    fee = gross * draw(st.sampled_from([Decimal("0.02"), Decimal("0.02"), Decimal("1.5")]))
+    return Offer(asset=asset, quantity=quantity, gross=gross, fee=fee, net=gross - fee)
+
+
+def conversion_terms() -> st.SearchStrategy[Terms | None]:
+    """Return no conversion, one that is open, one that is closed, or one of few assets."""
+    return st.sampled_from(
+        [
+            None,
+            make_terms(),
+            make_terms(most_assets=1),
+            make_terms(most_gross="0.001"),
+            make_terms(is_open=False),
+            make_terms(price=None),
+            make_terms("USDT", price="1"),
+        ]
+    )
+
+
+def circumstances() -> st.SearchStrategy[Circumstances]:
+    """Return any conversion's terms while an order runs for BUSY."""
+    return conversion_terms().map(
+        lambda terms: Circumstances(in_flight=frozenset(IN_FLIGHT), terms=terms)
+    )
+
+
+@st.composite
+def accounts(draw: st.DrawFn) -> list[Holding]:
+    """Return an account's holdings, each asset once; three ordinary ones at least.
+
+    Some hold enough BTC that dust may become BTC.
+    """
+    special = (*CASH, *PROTECTED, *IGNORED, *FEES, *IN_FLIGHT)
+    plain = draw(st.lists(st.sampled_from(PLAIN), unique=True, min_size=3))
+    assets = plain + draw(st.lists(st.sampled_from(special), unique=True, max_size=4))
+    holdings = [draw(held(asset)) for asset in assets]
+    if draw(st.booleans()):
+        holdings.append(make_holding("BTC", free="0.001", price="50000"))
+    return holdings
 
 
 def policies() -> st.SearchStrategy[Policy]:
     """Return policies with the lists above and varying guards."""
     return st.builds(
-        lambda cap, most, value, ceiling, margin: make_policy(
+        lambda cap, most, value, ceiling, margin, routes: make_policy(
             cash_assets=CASH,
             protected_assets=PROTECTED,
             ignored_assets=IGNORED,
@@ -223,16 +355,19 @@ def policies() -> st.SearchStrategy[Policy]:
             max_plan_value=value,
             max_order_value=ceiling,
             minimum_margin=margin,
+            sell_enabled=routes != "convert",
+            convert_enabled=routes != "sell",
         ),
         st.integers(1, 10),
         st.sampled_from([300, 300, 2]),
         st.sampled_from(["50", "50", "1.5"]),
-        st.sampled_from([None, None, "0.4"]),
+        st.sampled_from([None, None, None, "0.4"]),
         st.sampled_from(["0.02", "0"]),
+        st.sampled_from(["both", "both", "both", "sell", "convert"]),
     )
 
 
 def thresholds() -> st.SearchStrategy[Decimal]:
     """Return thresholds within the default guard, the shown ones often."""
-    shown = [Decimal(text) for text in ("0.001", "0.01", "0.50", "1", "5", "10")]
+    shown = [Decimal(text) for text in ("0.001", "0.50", "1", "1", "5", "5", "10", "10")]
     return st.one_of(st.sampled_from(shown), decimals("0.001", "10", places=3))

@@ -199,6 +199,22 @@ def test_slippage_up_to_the_limit_is_accepted(bid: str, reason: Reason | None) -
     assert reason_of(make_look(ticker=ticker)) is reason
 
 
+@pytest.mark.parametrize(
+    ("deep_bid", "reason"),
+    [("0.099", None), ("0.0989999", Reason.ILLIQUID), ("0", Reason.ILLIQUID)],
+)
+def test_what_the_whole_order_would_bring_decides_where_the_book_was_read(
+    deep_bid: str, reason: Reason | None
+) -> None:
+    assert reason_of(make_look(deep_bid=deep_bid)) is reason
+
+
+def test_the_minimum_notional_is_met_by_what_the_whole_order_would_bring() -> None:
+    market = make_market(min_notional="0.489")  # with its margin $0.49878
+    assert reason_of(make_look(market=market)) is None
+    assert reason_of(make_look(market=market, deep_bid="0.0995")) is Reason.BELOW_MIN_NOTIONAL
+
+
 def test_a_bid_above_the_last_trade_is_no_slippage() -> None:
     assert reason_of(make_look(ticker=make_ticker(bid="0.11", ask="0.12", last="0.1"))) is None
 
@@ -255,3 +271,27 @@ def test_what_may_leave_is_never_more_than_dust_than_free_or_than_planned(
     assert quantity * bid >= Decimal(minimum) * (1 + policy.minimum_margin)
     assert look.total * max(bid, last) < threshold * (1 + policy.price_drift)
     assert bid >= last * (1 - policy.max_slippage)
+
+
+@pytest.mark.parametrize(
+    ("held", "policy", "reason"),
+    [
+        ("9.99", {}, Reason.DRIFTED),
+        ("10", {}, None),
+        ("1", {"protected_assets": ["BTC"]}, None),
+        ("0.99", {"protected_assets": ["BTC"]}, Reason.DRIFTED),
+        ("0", {"fee_assets": ["BTC"]}, None),
+        ("0", {"ignored_assets": ["BTC"]}, None),
+    ],
+)
+def test_a_sale_becomes_no_new_dust(
+    held: str, policy: dict[str, Any], reason: Reason | None
+) -> None:
+    verdict = last_check(
+        make_look(market=make_market(quote="BTC"), quote_total=held),
+        asset="DOGE",
+        planned=Decimal(5),
+        threshold=Decimal(1),
+        policy=make_policy(**policy),
+    )
+    assert getattr(verdict, "reason", None) is reason

@@ -1,26 +1,33 @@
-"""Prices come from two-sided markets by the most direct path; a missing one stays missing."""
+"""Prices come from two-sided markets by the most trustworthy path; a missing one stays missing."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from positions.domain.markets import Ticker
-from positions.domain.valuation import PriceList
+from positions.domain.valuation import PriceList, anchor_of
 from tests.domain.builders import make_market, make_ticker
+
+NOW_MS = 1_763_986_400_000
 
 
 def price_list(
-    *tickers: Ticker, anchor: str = "USDT", cash: Iterable[str] = ("USDT", "USDC"), **facts: Any
+    *tickers: Ticker,
+    anchor: str = "USDT",
+    silent: tuple[str, ...] = (),
+    halted: tuple[str, ...] = (),
 ) -> PriceList:
     """Return a list with one market per ticker, and markets that have no ticker."""
-    symbols = [ticker.symbol for ticker in tickers] + list(facts.get("silent", ()))
+    symbols = [*(ticker.symbol for ticker in tickers), *silent]
     return PriceList(
         anchor=anchor,
-        cash_assets=cash,
-        markets={symbol: make_market(*symbol.split("/")) for symbol in symbols},
+        markets={
+            symbol: make_market(*symbol.split("/"), active=symbol not in halted)
+            for symbol in symbols
+        },
         tickers={ticker.symbol: ticker for ticker in tickers},
+        now_ms=NOW_MS,
     )
 
 
@@ -37,12 +44,12 @@ def test_an_asset_is_priced_directly_against_the_anchor() -> None:
     assert price.problem == ""
 
 
-def test_the_direct_market_wins_over_every_other_path() -> None:
+def test_of_equally_trustworthy_paths_the_shortest_wins() -> None:
     prices = price_list(
         make_ticker("SOL/USDT", last="186"),
-        make_ticker("SOL/USDC", last="190"),
+        make_ticker("SOL/USDC", last="187"),
         make_ticker("USDC/USDT", last="1"),
-        make_ticker("SOL/BTC", last="0.01"),
+        make_ticker("SOL/BTC", last="0.00186"),
         make_ticker("BTC/USDT", last="100000"),
     )
     assert prices.price("SOL").path == ("SOL/USDT",)
@@ -115,7 +122,7 @@ def test_a_one_sided_bridge_gives_no_price() -> None:
 
 
 def test_a_market_without_a_ticker_gives_no_price() -> None:
-    price = price_list(silent=["ALT/USDT"]).price("ALT")
+    price = price_list(silent=("ALT/USDT",)).price("ALT")
     assert price.usd is None
     assert "no buyers" in price.problem
 
@@ -125,15 +132,6 @@ def test_an_asset_without_any_market_has_no_price_and_says_so() -> None:
     assert price.usd is None
     assert price.path == ()
     assert "no market" in price.problem
-
-
-def test_two_bridges_in_a_row_are_not_a_path() -> None:
-    prices = price_list(
-        make_ticker("ALT/BNB", last="0.01"),
-        make_ticker("BNB/BTC", last="0.006"),
-        make_ticker("BTC/USDT", last="100000"),
-    )
-    assert prices.price("ALT").usd is None
 
 
 def test_markets_that_quote_each_other_end_without_a_price() -> None:
@@ -190,3 +188,34 @@ def test_the_anchor_itself_has_no_say_about_its_deviation() -> None:
     assert price_list(make_ticker("USDC/USDT", last="1.04")).anchor_deviation(
         ["USDT", "USDC"]
     ) == Decimal("0.04")
+
+
+# The anchor
+
+
+@pytest.mark.parametrize(
+    ("symbols", "quote", "anchor"),
+    [
+        (["ALT/USDT"], "USDT", "USDT"),
+        (["ALT/USD"], "USD", "USD"),
+        (["ALT/USDT"], "USD", "USD"),
+        (["ALT/USDT", "USDT/USD"], "USDT", "USD"),
+        (["ALT/EUR", "EUR/USD"], "EUR", "USD"),
+        (["ALT/EUR", "USD/EUR"], "EUR", "USD"),
+        # One coin that is traded for dollars: every value would hang on that one book.
+        (["ALT/USDT", "TRUMP/USD"], "USDT", "USDT"),
+        (["ALT/USDT", "BTC/USDT", "BTC/USD"], "USDT", "USDT"),
+        # Another coin's dollar market says nothing about the account's quote.
+        (["ALT/USDC", "USDT/USD"], "USDC", "USDC"),
+    ],
+)
+def test_dollars_are_the_anchor_where_the_quote_is_traded_for_them(
+    symbols: list[str], quote: str, anchor: str
+) -> None:
+    markets = {symbol: make_market(*symbol.split("/")) for symbol in symbols}
+    assert anchor_of(markets, quote=quote) == anchor
+
+
+def test_a_halted_dollar_market_makes_no_anchor() -> None:
+    markets = {"USDT/USD": make_market("USDT", "USD", active=False)}
+    assert anchor_of(markets, quote="USDT") == "USDT"

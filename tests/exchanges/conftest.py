@@ -15,6 +15,7 @@ from positions.exchanges.port import SellRequest
 from positions.services.connections import redis_client
 from positions.services.credentials import fingerprint
 from tests.exchange_process import SandboxProcess
+from tests.exchanges.responder import open_at, responder
 from tests.trading import (
     exchange,
     fresh_process,
@@ -25,7 +26,15 @@ from tests.trading import (
 )
 from tests.valkey_process import ValkeyProcess
 
-__all__ = ["exchange", "fresh_process", "running_exchange", "running_valkey", "valkey"]
+__all__ = [
+    "exchange",
+    "fresh_process",
+    "open_at",
+    "responder",
+    "running_exchange",
+    "running_valkey",
+    "valkey",
+]
 
 Open = Callable[..., CcxtExchange]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import decimal
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from positions.domain.balances import Kind
 from positions.exchanges.ccxt_adapter import CcxtExchange
 from positions.exchanges.port import AnswerUnknown, BadConfiguration, ExchangeError, KeyRights
 from tests.exchange_process import SandboxProcess
@@ -37,10 +39,20 @@ def test_markets_carry_the_rules_that_the_exchange_publishes(port: CcxtExchange)
 
 
 def test_a_halted_market_is_read_as_inactive(open_port: Open, exchange: SandboxProcess) -> None:
-    exchange.control("POST", "markets", {"DOGEUSDT": {"status": "BREAK"}})
+    exchange.control("POST", "markets", {"DOGEUSDT": {"status": "HALT"}})
     port = open_port()
     assert port.markets()["DOGE/USDT"].active is False
+    assert port.markets()["DOGE/USDT"].delisted is False
     assert port.markets()["XRP/USDT"].active is True
+
+
+def test_a_delisted_market_is_told_from_a_halted_one(
+    open_port: Open, exchange: SandboxProcess
+) -> None:
+    exchange.control("POST", "markets", {"DOGEUSDT": {"status": "BREAK"}})
+    markets = open_port().markets()
+    assert (markets["DOGE/USDT"].active, markets["DOGE/USDT"].delisted) == (False, True)
+    assert (markets["XRP/USDT"].active, markets["XRP/USDT"].delisted) == (True, False)
 
 
 def test_balances_are_complete_and_exact(port: CcxtExchange, exchange: SandboxProcess) -> None:
@@ -77,7 +89,8 @@ def test_earn_balances_are_marked_and_their_prefix_is_not_dropped(
 ) -> None:
     held = [{"asset": name, "free": "7", "locked": "0"} for name in ("LDADA", "ADA")]
     exchange.fault("garbage_before", body=answered(held), **ACCOUNT)
-    assert {item.asset: item.earn for item in port.balances()} == {"LDADA": True, "ADA": False}
+    kinds = {item.asset: item.kind for item in port.balances()}
+    assert kinds == {"LDADA": Kind.EARN, "ADA": Kind.SPOT}
 
 
 def test_an_account_without_balances_is_empty_when_the_exchange_says_so(
@@ -91,7 +104,8 @@ def test_all_tickers_and_named_tickers_agree(port: CcxtExchange, exchange: Sandb
     everything = port.tickers()
     named = port.tickers(["DOGE/USDT", "PEPE/USDT"])
     assert set(named) == {"DOGE/USDT", "PEPE/USDT"}
-    assert named["DOGE/USDT"] == everything["DOGE/USDT"]
+    at_once = replace(everything["DOGE/USDT"], at_ms=named["DOGE/USDT"].at_ms)
+    assert named["DOGE/USDT"] == at_once
     assert named["PEPE/USDT"].bid == Decimal("0.00000799")
     assert named["PEPE/USDT"].last == Decimal("0.000008")
     assert set(everything) == set(port.markets())

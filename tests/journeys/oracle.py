@@ -6,10 +6,11 @@ but what it claims to know must be exact, and nothing may have been sold that it
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any
 
@@ -20,12 +21,53 @@ from positions.models import Attempt, CleanupPlan, CloseOrder, ExchangeAccount, 
 from positions.services import audit
 from positions.services.connections import redis_client
 from tests.exchange_process import SandboxProcess
+from tests.journeys.oracle_of_conversions import assert_conversions
 from tests.sandbox.bookkeeping import assert_explained
 
 ZERO = Decimal(0)
-FORBIDDEN = ("price", "quoteOrderQty", "timeInForce", "stopPrice")
+FORBIDDEN = ("price", "quoteOrderQty", "timeInForce", "stopPrice", "timeinforce", "oflags")
 AVERAGE = Context(prec=28)
+LONGEST_DEADLINE_MS = 60_000
 SIGNATURE = re.compile(r"signature=[0-9a-f]{16}", re.IGNORECASE)
+
+
+Sent = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """How a protocol calls what an order request says."""
+
+    client_order_id: str
+    quantity: str
+    market_sale: Sent
+    was_signed_for: Callable[[Sent, Attempt], bool]
+
+
+def _has_its_timestamp(sent: Sent, attempt: Attempt) -> bool:
+    return int(sent["timestamp"]) == attempt.signed_at_ms
+
+
+def _has_its_deadline(sent: Sent, attempt: Attempt) -> bool:
+    deadline_ms = datetime.fromisoformat(sent["deadline"]).timestamp() * 1000
+    return attempt.signed_at_ms < deadline_ms <= attempt.signed_at_ms + LONGEST_DEADLINE_MS
+
+
+# Method and path -> words.
+ORDERS = {
+    ("POST", "/api/v3/order"): Words(
+        client_order_id="newClientOrderId",
+        quantity="quantity",
+        market_sale={"side": "SELL", "type": "MARKET"},
+        was_signed_for=_has_its_timestamp,
+    ),
+    ("POST", "/0/private/AddOrder"): Words(
+        client_order_id="cl_ord_id",
+        quantity="volume",
+        market_sale={"type": "sell", "ordertype": "market"},
+        was_signed_for=_has_its_deadline,
+    ),
+}
 
 
 def assert_all_true(
@@ -47,11 +89,14 @@ def assert_all_true(
     if account is not None:
         orders = orders.filter(account=account)
         ledger = _part(ledger, api_key)
-    ours = {order.client_order_id: order for order in orders}
+    assert_conversions(ledger, orders)
+    rows = list(orders.filter(conversion__isnull=False))
+    orders = orders.filter(conversion=None).exclude(client_order_id=None)
+    ours = {str(order.client_order_id): order for order in orders}
     _assert_only_planned_requests(ledger, ours)
     _assert_sold_once(ledger, ours)
     _assert_known_exactly(ledger, ours)
-    for order in ours.values():
+    for order in (*ours.values(), *rows):
         _assert_its_end_is_told(order)
     breaks = audit.verify_all() if account is None else [*audit.verify(account)]
     assert breaks == []
@@ -86,38 +131,40 @@ def _shared() -> Iterable[str]:
 
 
 def _markets(exchange: SandboxProcess) -> dict[str, tuple[str, str]]:
-    _, _, body = exchange.request("GET", "/api/v3/exchangeInfo")
-    listed = json.loads(body)["symbols"]
-    return {item["symbol"]: (item["baseAsset"], item["quoteAsset"]) for item in listed}
+    listed = exchange.control("GET", "markets")
+    return {symbol: (base, quote) for symbol, (base, quote) in listed.items()}
 
 
 def _part(ledger: dict[str, Any], api_key: str) -> dict[str, Any]:
     """Return what concerns one account: its orders, their fills, its requests."""
-    return {
+    own = {
         name: [row for row in ledger[name] if row["api_key"] == api_key]
-        for name in ("requests", "orders", "fills")
+        for name in ("requests", "orders", "fills", "conversions")
     }
+    return own | {"changes": ledger["changes"]}
 
 
 def _assert_only_planned_requests(ledger: dict[str, Any], ours: dict[str, CloseOrder]) -> None:
     """Every order request is one committed attempt, signed with its stored moment."""
-    attempts: dict[tuple[str, int], Attempt] = {
-        (attempt.order.client_order_id, attempt.signed_at_ms): attempt
-        for attempt in Attempt.objects.select_related("order")
-    }
+    attempts = defaultdict(list)
+    for attempt in Attempt.objects.select_related("order"):
+        attempts[attempt.order.client_order_id].append(attempt)
     for request in ledger["requests"]:
-        if (request["method"], request["path"]) != ("POST", "/api/v3/order"):
+        words = ORDERS.get((request["method"], request["path"]))
+        if words is None:
             continue
         sent = request["params"]
-        key = (sent["newClientOrderId"], int(sent["timestamp"]))
-        attempt = attempts.pop(key, None)
-        assert attempt is not None, f"sent twice, or without an attempt: {sent}"
+        known = attempts[sent[words.client_order_id]]
+        found = [attempt for attempt in known if words.was_signed_for(sent, attempt)]
+        assert found, f"sent twice, or without an attempt: {sent}"
+        attempt = found[0]
+        known.remove(attempt)
         assert attempt.sent_at is not None
-        assert Decimal(sent["quantity"]) == attempt.quantity
-        assert sent["quantity"] == format(attempt.quantity, "f")
-        assert (sent["side"], sent["type"]) == ("SELL", "MARKET")
+        assert Decimal(sent[words.quantity]) == attempt.quantity
+        assert sent[words.quantity] == format(attempt.quantity, "f")
+        assert words.market_sale.items() <= sent.items()
         assert not [name for name in FORBIDDEN if name in sent]
-        assert attempt.quantity <= ours[sent["newClientOrderId"]].quantity
+        assert attempt.quantity <= ours[sent[words.client_order_id]].quantity
 
 
 def _assert_sold_once(ledger: dict[str, Any], ours: dict[str, CloseOrder]) -> None:
@@ -153,7 +200,7 @@ def _assert_known_exactly(ledger: dict[str, Any], ours: dict[str, CloseOrder]) -
             continue  # it may not know yet; what it will learn is checked when it is closed
         if row.state is OrderState.RESOLVED:
             continue  # a person's word; whoever recorded it is compared with the balances
-        assert row.exchange_order_id == str(there["order_id"])
+        assert row.exchange_order_id == (there["txid"] or str(there["order_id"]))
         assert row.filled_quantity == Decimal(there["filled_quantity"])
         assert row.notional == Decimal(there["filled_quote"])
         if row.filled_quantity:
@@ -168,7 +215,7 @@ def _assert_fills(row: CloseOrder, there: list[Any]) -> None:
     )
     assert known == sorted(
         (
-            str(fill["trade_id"]),
+            fill["txid"] or str(fill["trade_id"]),
             Decimal(fill["price"]),
             Decimal(fill["quantity"]),
             Decimal(fill["commission"]),
@@ -196,8 +243,10 @@ def _assert_its_end_is_told(row: CloseOrder) -> None:
         assert row.reason
         assert not row.exchange_order_id
     elif row.state is OrderState.REJECTED and not row.exchange_order_id:
-        last = row.attempts.filter(sent_at__isnull=False).latest("number")
-        assert last.answer == "REJECTED"
+        last = row.conversion or row.attempts.filter(sent_at__isnull=False).latest("number")
+        if last.answer == "ACCEPTED":  # a batch that was converted without this asset
+            return
+        assert last.answer in {"REJECTED", "UNKNOWN"}
         assert last.answer_code
     elif row.state is not OrderState.RESOLVED:  # a person's word, not evidence
         assert row.exchange_order_id

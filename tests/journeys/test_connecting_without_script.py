@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from positions.management import demo
+from positions.management import ports
 from tests.exchange_process import SandboxProcess
 from tests.journeys.processes import Up, eventually
 from tests.journeys.test_story_without_script import Reader
@@ -24,7 +24,7 @@ def sandbox() -> Iterator[SandboxProcess]:
 def system(tmp_path_factory: pytest.TempPathFactory, sandbox: SandboxProcess) -> Iterator[Up]:
     up = Up(
         state=tmp_path_factory.mktemp("system"),
-        port=demo.free_port(),
+        port=ports.free_port(),
         DUSTADMIN_EXCHANGE_BASE_URLS=json.dumps({"binance": sandbox.base_url}),
     )
     try:

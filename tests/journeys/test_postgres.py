@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import requests
 
-from positions.management import demo
+from positions.management import ports
 from tests.journeys.processes import ROOT, Up, eventually
 from tests.postgres_process import PostgresProcess
 
@@ -29,7 +29,7 @@ def server() -> Iterator[PostgresProcess]:
 
 @pytest.fixture
 def system(server: PostgresProcess, tmp_path: Path) -> Iterator[Up]:
-    up = Up(state=tmp_path, port=demo.free_port(), demo=True, DATABASE_URL=server.url)
+    up = Up(state=tmp_path, port=ports.free_port(), demo=True, DATABASE_URL=server.url)
     try:
         yield up.wait_until_ready()
     finally:
@@ -99,9 +99,11 @@ def test_a_plan_outlives_a_database_that_is_restarted(system: Up, server: Postgr
     with requests.Session() as session:
         session.trust_env = False
         url = f"http://127.0.0.1:{ports['demo-crowded']}/_control/ledger"
-        sold = session.get(url, timeout=20).json()["orders"]
-    assert len(sold) == statuses(server).total()
-    assert len({order["client_order_id"] for order in sold}) == len(sold)
+        ledger = session.get(url, timeout=20).json()
+    sold = [order["symbol"] for order in ledger["orders"]]
+    converted = [row["from_asset"] + "USDT" for row in ledger["conversions"]]
+    assert len({*sold, *converted}) == len(sold) + len(converted)  # each of them once
+    assert len(sold) + len(converted) == statuses(server).total()
     verified = manage(system, "verify_audit")
     assert verified.communicate(timeout=120)[0].endswith("intact\n")
     assert " ended (" not in system.said()

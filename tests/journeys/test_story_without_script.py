@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from positions.management import demo
+from positions.management import ports
 from tests.journeys.processes import Up, eventually
 
 pytestmark = pytest.mark.journey
@@ -55,7 +55,7 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    up = Up(state=tmp_path_factory.mktemp("system"), port=demo.free_port(), demo=True)
+    up = Up(state=tmp_path_factory.mktemp("system"), port=ports.free_port(), demo=True)
     try:
         yield up.wait_until_ready()
     finally:

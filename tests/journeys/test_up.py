@@ -13,7 +13,7 @@ import redis
 import requests
 
 from dustadmin.state import valkey_socket
-from positions.management import demo, valkey
+from positions.management import demo, ports, valkey
 from tests.journeys.processes import Up, alive, descendants, eventually, rows
 
 pytestmark = pytest.mark.journey
@@ -40,7 +40,7 @@ def missing(up: Up) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Run one system for the tests that leave it as they found it."""
-    up = Up(state=tmp_path_factory.mktemp("system"), port=demo.free_port())
+    up = Up(state=tmp_path_factory.mktemp("system"), port=ports.free_port())
     try:
         yield up.wait_until_ready()
     finally:
@@ -53,7 +53,7 @@ def start(tmp_path: Path) -> Iterator[object]:
     started: list[Up] = []
 
     def make(*, state: Path | None = None, port: int | None = None, with_demo: bool = False) -> Up:
-        up = Up(state=state or tmp_path, port=port or demo.free_port(), demo=with_demo)
+        up = Up(state=state or tmp_path, port=port or ports.free_port(), demo=with_demo)
         started.append(up)
         return up
 
@@ -77,7 +77,7 @@ def test_nothing_but_the_pages_listens_on_a_port(system):
 
 
 def test_a_second_up_on_the_same_state_is_refused_in_one_line(system, start):
-    second = start(state=system.state, port=demo.free_port())
+    second = start(state=system.state, port=ports.free_port())
 
     assert second.process.wait(timeout=60) == 2
     assert re.fullmatch(r".*Another 'manage\.py up' is running.*\n", second.complained())

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from sandbox import control, ledger, scenario
 from sandbox.answers import Answer
-from sandbox.service import Request, Service
+from sandbox.request import Request
+from sandbox.service import Service
 from sandbox.state import State
 from tests.exchange_process import SandboxProcess
 from tests.sandbox.bookkeeping import assert_explained

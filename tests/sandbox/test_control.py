@@ -12,9 +12,15 @@ from tests.sandbox.clients import Raw
 
 def test_health_names_scenario_process_and_clock(exchange: SandboxProcess) -> None:
     health = exchange.control("GET", "health")
-    assert health["scenario"] == "seed8"
+    assert (health["scenario"], health["protocol"]) == ("seed8", "binance")
     assert health["pid"] == exchange.pid
     assert health["now_ms"] > 1_600_000_000_000
+
+
+def test_markets_are_listed_by_the_names_of_the_books(exchange: SandboxProcess) -> None:
+    listed = exchange.control("GET", "markets")
+    assert listed["DOGEUSDT"] == ["DOGE", "USDT"]
+    assert len(listed) == 11
 
 
 def test_control_requests_are_not_in_the_ledger_and_cost_nothing(exchange: SandboxProcess) -> None:
@@ -133,6 +139,8 @@ def test_a_replaced_key_opens_the_same_account_and_the_old_one_nothing(
         ("trade", {"symbol": "DOGEUSDT", "side": "HOLD", "quantity": "1"}, "BUY or SELL"),
         ("trade", {"symbol": "DOGEUSDT", "side": "SELL", "quantity": "99"}, "insufficient"),
         ("open-order", {"symbol": "DOGEUSDT", "side": "SELL", "quantity": "1"}, "plain decimal"),
+        ("convert", {"assets": "DOGE"}, "list of strings"),
+        ("convert", {"assets": ["USDT"]}, "micro assets"),
         ("nothing", {}, "404"),
     ],
 )

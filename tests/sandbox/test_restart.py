@@ -18,8 +18,20 @@ import pytest
 from tests.exchange_process import ROOT, SandboxProcess
 from tests.sandbox.clients import Raw
 
-# What version 1 of a state file did not have.
-OLDER = """
+# What an older version of a state file did not have.
+WITHOUT_3 = """
+ALTER TABLE conversions DROP COLUMN client_id;
+ALTER TABLE accounts DROP COLUMN nonce_window;
+ALTER TABLE orders DROP COLUMN txid;
+ALTER TABLE orders DROP COLUMN userref;
+ALTER TABLE fills DROP COLUMN txid;
+DROP TABLE nonces;
+DROP TABLE counters;
+UPDATE meta SET value = '2' WHERE name = 'format';
+"""
+WITHOUT_2 = (
+    WITHOUT_3
+    + """
 ALTER TABLE requests DROP COLUMN address;
 ALTER TABLE violations DROP COLUMN address;
 ALTER TABLE faults DROP COLUMN refused;
@@ -29,6 +41,7 @@ UPDATE markets SET data = json_remove(
     data, '$.notional_filter', '$.percent_filter', '$.buy_percent_up', '$.min_applies_to_market'
 );
 """
+)
 
 
 @pytest.fixture
@@ -105,14 +118,18 @@ def test_a_ban_is_remembered_over_a_restart(kept: SandboxProcess) -> None:
     assert raw.public("/api/v3/ping").status == 418
 
 
-def test_a_file_of_the_version_before_goes_on_with_its_books(kept: SandboxProcess) -> None:
+@pytest.mark.parametrize("older", [WITHOUT_3, WITHOUT_2])
+def test_a_file_of_an_older_version_goes_on_with_its_books(
+    kept: SandboxProcess, older: str
+) -> None:
     raw = Raw(kept)
     raw.sell("DOGEUSDT", "2")
+    raw.call("POST", "/sapi/v1/asset/dust", asset="ADA")
     before = kept.ledger()
     kept.stop()
     assert kept.state_file is not None
     connection = sqlite3.connect(kept.state_file)
-    connection.executescript(OLDER)
+    connection.executescript(older)
     connection.close()
     kept.start()
     assert kept.ledger() == before
@@ -176,7 +193,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (["--port", "99999", "--scenario", "seed8"], "--port 99999"),
         (["--port", "many", "--scenario", "seed8"], "--port"),
-        (["--port", "0", "--scenario", "nothing"], "known: crowded, dusty, minimums, seed8, wide"),
+        (["--port", "0", "--scenario", "nothing"], "known: crowded, dusty, kraken8, minimums"),
         (["--port", "0", "--scenario", "seed8:positions=9"], "takes no arguments"),
         (["--port", "0", "--scenario", "wide:colour=red"], "known: seed, positions, markets"),
         (["--port", "0", "--scenario", "wide:positions=many"], "whole number"),

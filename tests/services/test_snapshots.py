@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from positions.domain.markets import Ticker
 from positions.models import AuditEvent, Position, Snapshot
 from positions.selectors.snapshots import latest, latest_good
 from positions.services import snapshots
@@ -28,8 +29,13 @@ def test_a_snapshot_holds_what_the_exchange_says_to_the_last_digit(world: World)
     row = snapshot.positions.get(asset="SHIB")
     assert (row.free, row.locked) == (Decimal("5000.12345678"), Decimal("1.5"))
     assert row.price_usd == Decimal("0.000012")
-    assert row.step_size == Decimal(1)
-    assert row.bid == Decimal("0.00001199")
+    assert row.as_domain().step_size == Decimal(1)
+    assert row.as_domain().sales[0].ticker == Ticker(
+        symbol="SHIB/USDT",
+        bid=Decimal("0.00001199"),
+        ask=Decimal("0.00001201"),
+        last=Decimal("0.000012"),
+    )
     assert snapshot.positions.count() == 9
 
 
@@ -39,8 +45,13 @@ def test_with_warm_markets_a_snapshot_costs_at_most_four_requests(world: World) 
     snapshot = world.snapshot()
     asked = requests_of(world)[before:]
     assert len(asked) <= 4
-    assert asked == ["/api/v3/account", "/api/v3/openOrders", "/api/v3/ticker/24hr"]
-    assert snapshot.requests == 3
+    assert asked == [
+        "/api/v3/account",
+        "/api/v3/openOrders",
+        "/api/v3/ticker/24hr",
+        "/sapi/v1/asset/dust-btc",
+    ]
+    assert snapshot.requests == 4
 
 
 @pytest.mark.parametrize(
@@ -138,14 +149,15 @@ def test_a_snapshot_after_a_moment_is_never_an_older_one(world: World) -> None:
 
 
 def test_an_open_order_and_a_halted_market_are_kept(world: World) -> None:
-    world.exchange.control("POST", "markets", {"XRPUSDT": {"status": "BREAK"}})
+    world.exchange.control("POST", "markets", {"XRPUSDT": {"status": "HALT"}})
     order = {"symbol": "ADAUSDT", "side": "SELL", "quantity": "0.2", "price": "1"}
     world.exchange.control("POST", "open-order", order)
     world.valkey_forgets_markets()
     snapshot = world.snapshot()
     ada, xrp = snapshot.positions.get(asset="ADA"), snapshot.positions.get(asset="XRP")
     assert (ada.has_open_order, ada.locked) == (True, Decimal("0.2"))
-    assert (xrp.market_active, xrp.has_open_order) == (False, False)
+    assert [sale["active"] for sale in xrp.sales] == [False]
+    assert not xrp.has_open_order
 
 
 def test_an_asset_without_a_price_has_none_and_says_why(world: World) -> None:

@@ -11,19 +11,24 @@ from django.db import transaction
 
 from positions.domain.orders import OrderState
 from positions.domain.plans import PlanState
+from positions.domain.verdicts import Route
 from positions.models import (
     AnswerClass,
     Attempt,
     CleanupPlan,
     CloseOrder,
+    Conversion,
     ExchangeAccount,
+    Fill,
     Position,
     Snapshot,
     SnapshotStatus,
 )
 from positions.models.fields import rank_of
+from positions.models.snapshots import columns_of
 from positions.services import audit, drafts, policies, starts, stops
 from positions.services.actors import Actor
+from tests.domain.builders import make_holding, make_offer
 
 D = Decimal
 SCHEDULER = Actor.service("scheduler")
@@ -76,31 +81,21 @@ def account(
 
 
 def holding(
-    asset: str, quantity: str, price: str | None, *, locked: str = "0", **changes: Any
+    asset: str, quantity: str, price: str | None, *, locked: str = "0", **facts: Any
 ) -> dict[str, Any]:
     """Return the fields of one position; without a price it has no market."""
-    fields: dict[str, Any] = {
-        "asset": asset,
-        "free": D(quantity) - D(locked),
-        "locked": D(locked),
-        "price_usd": None if price is None else D(price),
-        "quote_price_usd": D(1),
+    known: dict[str, Any] = {
+        "step_size": "0.00001",
+        "min_quantity": "0.00001",
+        "min_notional": "0.01",
     }
     if price is None:
-        fields["price_problem"] = "It has no market here that leads to a known price."
-    else:
-        fields |= {
-            "symbol": f"{asset}/USDT",
-            "market_active": True,
-            "step_size": D("0.00001"),
-            "min_quantity": D("0.00001"),
-            "min_notional": D("0.01"),
-            "taker_fee": D("0.001"),
-            "bid": D(price),
-            "ask": D(price),
-            "last": D(price),
+        known |= {
+            "quote": None,
+            "price_problem": "It has no market here: delisted, or never listed.",
         }
-    return fields | changes
+    free = str(D(quantity) - D(locked))
+    return columns_of(make_holding(asset, free=free, locked=locked, price=price, **(known | facts)))
 
 
 def reference(*, pepe_locked: bool = False) -> list[dict[str, Any]]:
@@ -109,13 +104,45 @@ def reference(*, pepe_locked: bool = False) -> list[dict[str, Any]]:
         holding(asset, quantity, price, locked=quantity if pepe_locked and asset == "PEPE" else "0")
         for asset, quantity, price in REFERENCE
     ]
-    return [*rows, holding("USDT", CASH, "1", symbol=None, step_size=None)]
+    return [*rows, holding("USDT", CASH, "1", quote=None)]
+
+
+def small_balances() -> list[dict[str, Any]]:
+    """Return two assets that the exchange converts into BNB, one to be sold, and three stuck."""
+    too_small = {"min_notional": "5"}
+    return [
+        holding("SOL", "0.15", "186.00"),
+        holding("BNB", "0.02", "620"),
+        holding(
+            "DOGE",
+            "4",
+            "0.182",
+            **too_small,
+            offer=make_offer("DOGE", quantity="4", gross="0.00116", fee="0.0000232"),
+        ),
+        holding(
+            "ONE",
+            "3",
+            "0.015",
+            **too_small,
+            offer=make_offer("ONE", quantity="3", gross="0.00006", fee="0.0000012"),
+        ),
+        holding("ADA", "0.5", "0.66"),
+        holding("FTT", "0.3", "2.10", active=False),
+        holding("KNC", "0.2", "0.50", **too_small),
+        holding("NFTY", "250", None),
+        holding("USDT", CASH, "1", quote=None),
+    ]
 
 
 def snapshot(
-    of: ExchangeAccount, *, at: datetime, holdings: Iterable[dict[str, Any]] | None = None
+    of: ExchangeAccount,
+    *,
+    at: datetime,
+    holdings: Iterable[dict[str, Any]] | None = None,
+    **facts: Any,
 ) -> Snapshot:
-    """Return a good snapshot of the account."""
+    """Return a good snapshot of the account; BNB, which conversions become, is worth $620."""
     row = Snapshot.objects.create(
         account=of,
         status=SnapshotStatus.GOOD,
@@ -123,6 +150,7 @@ def snapshot(
         taken_at=at,
         anchor=of.quote,
         trigger="scheduler",
+        **({"prices": {"BNB": "620"}} | facts),
     )
     Position.objects.bulk_create(
         Position(
@@ -164,7 +192,7 @@ def started(of: ExchangeAccount, *, by: User, now: datetime) -> CleanupPlan:
 
 
 def put(order: CloseOrder, state: OrderState, *, now: datetime, **changes: Any) -> None:
-    """Put an order into a state, with one attempt if it was sent, past the state machine."""
+    """Put an order into a state, with its request if it was sent, past the state machine."""
     with transaction.atomic():
         event = audit.record(
             f"order.{state.value.lower()}",
@@ -180,32 +208,63 @@ def put(order: CloseOrder, state: OrderState, *, now: datetime, **changes: Any) 
         "due_at": None,
     }
     CloseOrder.objects.filter(pk=order.pk).update(**(values | changes))
-    if state not in {OrderState.PLANNED, OrderState.DENIED}:
-        Attempt.objects.create(
+    if state in {OrderState.PLANNED, OrderState.DENIED}:
+        return
+    request: dict[str, Any] = {
+        "claim_token": "t",
+        "signed_at_ms": 1,
+        "valid_until_ms": 2,
+        "sent_at": now,
+        "answer": AnswerClass.UNKNOWN if state is OrderState.UNKNOWN else AnswerClass.ACCEPTED,
+        "created_at": now,
+    }
+    if order.route == Route.CONVERT:
+        convert(order, **request)
+    else:
+        Attempt.objects.create(order=order, number=1, quantity=order.quantity, **request)
+
+
+def convert(order: CloseOrder, **request: Any) -> None:
+    """Give an order its part in its plan's one request."""
+    together = order.plan.orders.filter(route=Route.CONVERT).order_by("number")
+    made, _ = Conversion.objects.get_or_create(
+        plan=order.plan,
+        number=1,
+        defaults={
+            "target": order.quote,
+            "client_id": uuid.uuid4().hex,
+            "request": {"assets": [item.asset for item in together], "target": order.quote},
+        }
+        | request,
+    )
+    CloseOrder.objects.filter(pk=order.pk).update(conversion=made, sent_quantity=order.quantity)
+
+
+def fill(order: CloseOrder, *, now: datetime, quantity: Decimal | None = None) -> None:
+    """Fill an order whole, as planned, or with more than that."""
+    filled = order.quantity if quantity is None else quantity
+    fee = order.expected_fee_usd
+    if order.route == Route.CONVERT:
+        fee = order.plan.snapshot.positions.get(asset=order.asset).as_domain().offer.fee
+        Fill.objects.create(
             order=order,
-            number=1,
-            claim_token="t",
-            quantity=order.quantity,
-            signed_at_ms=1,
-            valid_until_ms=2,
-            sent_at=now,
-            answer=AnswerClass.UNKNOWN if state is OrderState.UNKNOWN else AnswerClass.ACCEPTED,
-            created_at=now,
+            trade_id="1",
+            price=order.price,
+            quantity=filled,
+            fee=fee,
+            fee_currency=order.quote,
+            at=now,
         )
-
-
-def fill(order: CloseOrder, *, now: datetime) -> None:
-    """Fill an order whole, as planned."""
     put(
         order,
         OrderState.FILLED,
         now=now,
-        filled_quantity=order.quantity,
+        filled_quantity=filled,
         sent_quantity=order.quantity,
-        notional=order.quantity * order.price,
+        notional=filled * order.price,
         average_price=order.price,
-        fee=order.expected_fee_usd,
-        fee_currency="USDT",
+        fee=fee,
+        fee_currency=order.quote,
         net_usd=order.expected_net_usd,
         closed_at=now,
     )
@@ -249,7 +308,7 @@ def finished(of: ExchangeAccount, *, by: User, now: datetime) -> CleanupPlan:
         at=now + timedelta(seconds=40),
         holdings=[
             *(row for row in reference() if row["asset"] in {"SOL", "BNB"}),
-            holding("USDT", str(D(CASH) + net), "1", symbol=None, step_size=None),
+            holding("USDT", str(D(CASH) + net), "1", quote=None),
         ],
     )
     CleanupPlan.objects.filter(pk=plan.pk).update(closing_snapshot=closing)
@@ -271,7 +330,7 @@ def crowd(count: int, *, lowest: int = -4, highest: int = 4) -> list[dict[str, A
         plights: dict[int, dict[str, Any]] = {
             1: {"locked": "1"},
             2: {"min_notional": D(20_000)},
-            3: {"symbol": None},
+            3: {"quote": None},
             4: {"bid": price / 2},
             5: {"step_size": D(2)},
         }
@@ -280,4 +339,4 @@ def crowd(count: int, *, lowest: int = -4, highest: int = 4) -> list[dict[str, A
             rows.append(holding(asset, "1", None))
         else:
             rows.append(holding(asset, "1", str(price), **plights.get(number % 20, {})))
-    return [*rows, holding("USDT", CASH, "1", symbol=None, step_size=None)]
+    return [*rows, holding("USDT", CASH, "1", quote=None)]

@@ -350,3 +350,21 @@ def test_the_pages_keep_their_query_budget_and_the_rules_of_every_page(
         assert (page.forbidden, page.headings) == ([], 1), address
         assert len(page.ids) == len(set(page.ids)), address
         assert not any(hole in response.text for hole in HOLES), address
+
+
+# --- Exchanges whose orders nobody verified -------------------------------------------------------
+
+
+def test_a_person_accepts_unverified_orders_on_a_page_that_says_what_it_means(
+    admin: Client, desk: ExchangeAccount
+) -> None:
+    assert "Accept unverified orders" not in admin.get("/accounts/desk-one/").text
+    assert "Orders are verified at binance." in admin.get("/accounts/desk-one/unverified/").text
+    ExchangeAccount.objects.update(exchange="mexc")
+    assert 'href="/accounts/desk-one/unverified/"' in admin.get("/accounts/desk-one/").text
+    page = admin.get("/accounts/desk-one/unverified/").text
+    assert "it is not sent again, and waits for a person" in page
+    done = admin.post("/accounts/desk-one/unverified/", follow=True).text
+    assert "Plans of desk-one can start, although orders are not verified there." in done
+    assert "Accept unverified orders" not in done
+    assert "accepted at" in admin.get("/accounts/desk-one/unverified/").text

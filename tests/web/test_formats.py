@@ -89,6 +89,22 @@ def test_quantity_keeps_every_digit_and_has_no_exponent(value, text):
 
 
 @pytest.mark.parametrize(
+    ("value", "text", "in_a_table"),
+    [
+        (None, "unknown", "unknown"),
+        (Decimal(0), "0", "0"),
+        (Decimal("0.004"), "0.004", "0.004"),
+        (Decimal("0.00029354691075514"), "0.00029354691", "0.00029355"),
+        (Decimal("97500.123456"), "97,500.123", "97,500"),
+        (Decimal("123456789.5"), "123,456,790", "123,456,790"),
+        (Decimal("0.000000001290279571684"), "0.0000000012902796", "0.0000000012903"),
+    ],
+)
+def test_a_rate_has_as_many_digits_as_count_and_no_currency(value, text, in_a_table):
+    assert (formats.rate(value), formats.rate(value, 5)) == (text, in_a_table)
+
+
+@pytest.mark.parametrize(
     ("value", "text"),
     [
         (None, "unknown"),

@@ -11,12 +11,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from positions.domain.policies import Policy
+from positions.domain.routes import Circumstances
 from positions.domain.what_if import WhatIf
 from positions.models import ExchangeAccount
 from positions.selectors.accounts import account_reading
 from positions.selectors.analysis import Analysis
 from positions.selectors.memory import Memory, Wanted
 from positions.services import policies
+from tests.domain.builders import make_terms
 from tests.web import builders
 
 
@@ -78,7 +80,7 @@ KEY = Wanted(
     snapshot=1,
     taken_at=datetime.fromisoformat("2026-11-19T12:00:00+00:00"),
     policy=Policy(),
-    in_flight=frozenset(),
+    circumstances=Circumstances(),
 )
 
 
@@ -89,7 +91,8 @@ KEY = Wanted(
         replace(KEY, taken_at=KEY.taken_at + timedelta(microseconds=1)),
         replace(KEY, policy=Policy(dust_threshold=Decimal(2))),
         replace(KEY, policy=Policy(protected_assets=frozenset({"XRP"}))),
-        replace(KEY, in_flight=frozenset({"XRP"})),
+        replace(KEY, circumstances=Circumstances(in_flight=frozenset({"XRP"}))),
+        replace(KEY, circumstances=Circumstances(terms=make_terms())),
     ],
 )
 def test_whatever_differs_is_another_key(other: Wanted) -> None:

@@ -33,12 +33,14 @@ ADMINISTRATORS_PAGES = [
     ("connect_account", ""),
     ("replace_key", "slug"),
     ("disable_account", "slug"),
+    ("accept_unverified", "slug"),
 ]
 ADMINISTRATORS_POSTS = [
     ("connect_account", "", {"do": "connect"}),
     ("replace_key", "slug", {"do": "replace", "api_key": "k", "api_secret": "s"}),
     ("disable_account", "slug", {"reason": "x"}),
     ("enable_account", "slug", {}),
+    ("accept_unverified", "slug", {}),
 ]
 POSTS = [
     ("take_snapshot", "slug", {}),

@@ -11,10 +11,10 @@ BINANCE = AbsenceRule(
     margin_ms=1_000,
     apart_ms=2_000,
     # Timing security: refused when timestamp >= serverTime + 1000 ms or older than recvWindow, on
-    # arrival and, since 2025-05, again right before the matching engine. Data sources: the look-up
+    # arrival and again right before it goes to the matching engine. Data sources: the look-up
     # reads "Memory => Database", allOrders "Database"; both may follow with a delay that is not
     # stated, so a margin and two look-ups.
-    source="binance-spot-api-docs: rest-api.md (Timing security, Data Sources, Query order, All "
-    "orders), CHANGELOG.md 2025-05-21",
+    source="binance-spot-api-docs: rest-api.md (Timing security, Data Sources); the second check, "
+    "Query order and All orders as copied in github.com/arakinyemi/exchange-api-docs (2025)",
     read="2026-11",
 )

@@ -1,9 +1,14 @@
 """Say which rights an API key needs and must not have, in each exchange's own words.
 
-Sources, read 2026-11: Binance's "API Management" page and its announcement of 2021-07-09 on trading
-rights; docs.kraken.com, "API key permissions"; bybit-exchange.github.io v5, "Create Sub UID API
-Key"; kucoin.com support, "How to Create API". Whether a passphrase is needed: `requiredCredentials`
-of ccxt 4.5.90. OKX's words are from its "API" page as third parties describe it.
+Sources, read 2026-11: Binance, "Updates to API Key Permission Rules (2021-07-08)" and "API Key
+Permission"; docs.kraken.com, "API key permissions"; bybit-exchange.github.io v5, "Get API Key
+Information" and "Convert Small Balances"; kucoin.com support 360015102174, "How to Create API";
+docs.cdp.coinbase.com, "API key authentication" (Coinbase App, Coinbase Business);
+okx.com/docs-v5, "API key permissions" (copied in github.com/arakinyemi/exchange-api-docs), and
+okx.com/help/api-faq. Whether a passphrase is needed: `requiredCredentials` of ccxt 4.5.90.
+
+From memory, to be verified: how Binance's, Bybit's and KuCoin's own pages for keys write what
+their calls name enableReading, SpotTrade or Spot.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,6 +44,13 @@ GUIDES: Mapping[str, KeyGuide] = {
         where="Bybit, Account Settings, API Management",
         needed=("Read-Write", "Unified Trading: SPOT Trade"),
         never=("Wallet: Withdrawal", "Wallet: Account Transfer"),
+        note="To convert small balances the key needs the right Convert as well.",
+    ),
+    "coinbase": KeyGuide(
+        where="Coinbase Developer Platform, API keys",
+        needed=("View", "Trade"),
+        never=("Transfer",),
+        note="Choose the signature ECDSA; the secret is the whole private key, all its lines.",
     ),
     "kraken": KeyGuide(
         where="Kraken, Settings, API",

@@ -20,7 +20,7 @@ from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from positions.management import demo, valkey
+from positions.management import demo, ports, valkey
 from positions.management.command import NOT_DONE, WRONG_USE, ProductCommand
 from positions.management.supervision import (
     CannotContinue,
@@ -142,7 +142,7 @@ def _only_one(state: Path) -> Iterator[None]:
 
 def _refuse_taken(port: int, why: str) -> None:
     try:
-        free = demo.is_free(port)
+        free = ports.is_free(port)
     except PermissionError:
         raise CommandError(
             f"Port {port} may not be used by this user. {why}", returncode=WRONG_USE

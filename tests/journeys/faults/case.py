@@ -95,7 +95,7 @@ class Case:
     @property
     def symbol(self) -> str:
         """Return the (first) market as the exchange writes it."""
-        return f"{self.assets[0]}USDT"
+        return f"{self.assets[0]}{self.house.ground.quote}"
 
     @property
     def order(self) -> CloseOrder:
@@ -130,7 +130,7 @@ class Case:
         return [
             request
             for request in self.house.exchange.ledger(since=self.since)["requests"]
-            if (request["method"], request["path"]) == ("POST", "/api/v3/order")
+            if (request["method"], request["path"]) == ("POST", self.house.exchange.order_path)
             and request["api_key"] == self.keys["api_key"]
         ]
 
@@ -149,15 +149,15 @@ class Case:
 
     def by_others(self) -> dict[str, Decimal]:
         """Return what bots and outside changes did to the plan's assets and its quote."""
-        ledger = self.house.exchange.ledger(since=2**62)
+        ledger, quote = self.house.exchange.ledger(since=2**62), self.house.ground.quote
         changes: defaultdict[str, Decimal] = defaultdict(Decimal)
         bots = {row["order_id"] for row in ledger["orders"] if row["origin"] == "bot"}
         for fill in ledger["fills"]:
             if fill["api_key"] != self.keys["api_key"] or fill["order_id"] not in bots:
                 continue
             sign = 1 if fill["side"] == "BUY" else -1
-            changes[fill["symbol"].removesuffix("USDT")] += sign * Decimal(fill["quantity"])
-            changes["USDT"] -= sign * Decimal(fill["quote_quantity"])
+            changes[fill["symbol"].removesuffix(quote)] += sign * Decimal(fill["quantity"])
+            changes[quote] -= sign * Decimal(fill["quote_quantity"])
             changes[fill["commission_asset"]] -= Decimal(fill["commission"])
         for row in ledger["external_changes"]:
             if row["api_key"] == self.keys["api_key"]:
@@ -172,7 +172,8 @@ class Case:
     def settled(self) -> Case:
         """Wait until every order is closed and the closing snapshot is there."""
         try:
-            wait_for(self.is_settled, what="the end of the plan")
+            patience = self.house.ground.patience
+            wait_for(self.is_settled, what="the end of the plan", patience=patience)
         except AssertionError as late:
             raise AssertionError(f"{late}\n{self.told}") from None
         self.plan = fresh(self.plan)

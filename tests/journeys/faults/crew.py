@@ -19,7 +19,6 @@ from tests.journeys.processes import ROOT, clean_environment, database_url
 from tests.valkey_process import ValkeyProcess
 
 QUEUE = "dustadmin"
-SIGNATURE_WINDOW_MS = 2_000
 
 
 class CeleryProcess:
@@ -96,14 +95,16 @@ class CeleryProcess:
 class Crew:
     """Start workers and schedulers, and know them all."""
 
-    def __init__(self, *, valkey: ValkeyProcess, points: Points, folder: Path) -> None:
+    def __init__(
+        self, *, valkey: ValkeyProcess, points: Points, folder: Path, signature_window_ms: int
+    ) -> None:
         self.points = points
         self._folder = folder
         self._environment = {
             "DUSTADMIN_STATE_DIR": str(folder),
             "DUSTADMIN_CREDENTIAL_KEYS": ",".join(configured.CREDENTIAL_KEYS),
             "DUSTADMIN_SNAPSHOT_INTERVAL": "0",
-            "DUSTADMIN_SIGNATURE_WINDOW_MS": str(SIGNATURE_WINDOW_MS),
+            "DUSTADMIN_SIGNATURE_WINDOW_MS": str(signature_window_ms),
             "DATABASE_URL": database_url(),
             "REDIS_URL": valkey.url,
             "FAULTS_FOLDER": str(points.folder),
@@ -126,7 +127,9 @@ class Crew:
 
     def is_quiet(self) -> bool:
         """Tell whether no living worker has an order in hand."""
-        return all(item.has_done("run_order") for item in self._processes if item.is_alive)
+        living = [item for item in self._processes if item.is_alive]
+        tasks = ("run_order", "run_conversion")
+        return all(item.has_done(task) for item in living for task in tasks)
 
     def worker(self, *, threads: int = 8) -> CeleryProcess:
         """Start a worker; it takes a few seconds until it listens."""

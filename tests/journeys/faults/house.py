@@ -31,27 +31,20 @@ from tests.exchange_process import SandboxProcess
 from tests.journeys import oracle
 from tests.journeys.faults.case import HELD, Case
 from tests.journeys.faults.crew import QUEUE, Crew
+from tests.journeys.faults.ground import BINANCE, Ground
 from tests.journeys.faults.network import write_certificate
 from tests.journeys.faults.points import AUTHORITY, Points
 from tests.trading import close_clients, connect
 from tests.valkey_process import ValkeyProcess
 
 ASSETS = 200
-MARKET = {"quote": "USDT", "price": "0.1", "tick": "0.00001", "step": "0.1", "min_notional": "0.1"}
-# Wide enough for many accounts at one address; a lost count costs one second of waiting.
-LIMITS = {
-    "weight": {"limit": 6_000, "interval_seconds": 1},
-    "orders": [
-        {"limit": 50, "interval_seconds": 1},
-        {"limit": 200_000, "interval_seconds": 86_400},
-    ],
-}
 
 
 @dataclass
 class House:
     """Everything that runs, and the cases in it."""
 
+    ground: Ground
     exchange: SandboxProcess
     valkey: ValkeyProcess
     crew: Crew
@@ -72,13 +65,15 @@ class House:
         """Open an account that holds so many assets, each worth $0.50, and connect it."""
         names = tuple(f"F{number:03}" for number in range(self._next, self._next + assets))
         self._next += assets
-        balances = dict.fromkeys(names, str(HELD)) | {"USDT": "10"}
+        balances = dict.fromkeys(names, str(HELD)) | {self.ground.quote: "10"}
         keys = self.exchange.control("POST", "accounts", {"balances": balances})
         requests = self.exchange.ledger()["requests"]
         account = connect(
             self.exchange,
             slug=names[0].lower(),
             keys=keys,
+            exchange=self.ground.exchange,
+            quote=self.ground.quote,
             base_url=base_url or self.exchange.base_url,
         )
         case = Case(
@@ -133,24 +128,24 @@ def shared_database(blocker: DjangoDbBlocker) -> Iterator[None]:
 
 
 @contextmanager
-def judged_house() -> Iterator[House]:
+def judged_house(ground: Ground = BINANCE) -> Iterator[House]:
     """Open a house without workers, and ask the oracle about all of it at the end."""
     with (
         tempfile.TemporaryDirectory(prefix="dustadmin-faults-") as folder,
-        open_house(Path(folder)) as house,
+        open_house(Path(folder), ground) as house,
     ):
         yield house
         house.is_true()
 
 
 @contextmanager
-def open_house(folder: Path) -> Iterator[House]:
+def open_house(folder: Path, ground: Ground = BINANCE) -> Iterator[House]:
     """Start an exchange, a Valkey and an empty crew on the test's database."""
     (folder / "points").mkdir()
     points = Points(folder / "points")
     with ExitStack() as stack:
         authority = write_certificate(points.folder / AUTHORITY)
-        exchange = stack.enter_context(SandboxProcess("seed8"))
+        exchange = stack.enter_context(SandboxProcess(ground.scenario))
         valkey = stack.enter_context(ValkeyProcess())
         stack.enter_context(override_settings(REDIS_URL=valkey.url))
         patches = stack.enter_context(pytest.MonkeyPatch.context())
@@ -161,10 +156,26 @@ def open_house(folder: Path) -> Iterator[House]:
         stack.callback(redis_client.cache_clear)
         stack.callback(lambda: redis_client().close())
         stack.callback(close_clients)
-        exchange.control("POST", "limits", LIMITS)
+        exchange.control("POST", "limits", dict(ground.limits))
         names = [f"F{number:03}" for number in range(ASSETS)]
-        exchange.control(
-            "POST", "markets", {f"{name}USDT": {"base": name, **MARKET} for name in names}
+        listed = {
+            f"{name}{ground.quote}": {"base": name, "quote": ground.quote, **ground.market}
+            for name in names
+        }
+        exchange.control("POST", "markets", listed)
+        crew = stack.enter_context(
+            Crew(
+                valkey=valkey,
+                points=points,
+                folder=folder,
+                signature_window_ms=ground.signature_window_ms,
+            )
         )
-        crew = stack.enter_context(Crew(valkey=valkey, points=points, folder=folder))
-        yield House(exchange=exchange, valkey=valkey, crew=crew, points=points, authority=authority)
+        yield House(
+            ground=ground,
+            exchange=exchange,
+            valkey=valkey,
+            crew=crew,
+            points=points,
+            authority=authority,
+        )

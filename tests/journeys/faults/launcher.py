@@ -121,6 +121,44 @@ class Marked:
         wrap(CcxtExchange, "sell", after=answered)
         wrap(attempts, "apply_outcome", after=recorded)
 
+    def mark_conversions(self) -> None:
+        """Wrap the same points of a batch, which goes by its first asset."""
+        from positions.exchanges.ccxt_adapter import CcxtExchange
+        from positions.models import CloseOrder
+        from positions.services import conversion_requests, conversions
+
+        def claiming(plan_pk: int, **_: Any) -> None:
+            batch = CloseOrder.objects.filter(plan=plan_pk, route="CONVERT").order_by("number")
+            self._at_first(batch, Point.BEFORE_CLAIM)
+
+        def claimed(orders: Any, *_: Any, **__: Any) -> None:
+            self._at_first(orders, Point.AFTER_CLAIM)
+
+        def committed(conversion: Any, orders: Any, *_: Any, **__: Any) -> None:
+            if conversion is not None:
+                self._at_first(orders, Point.AFTER_COMMIT)
+
+        def may_leave(leave: bool, _: Any, orders: Any, **__: Any) -> None:
+            _sending.asset = orders[0].asset if leave else None
+
+        def answered(*_: Any, **__: Any) -> None:
+            if _asset():
+                self.at(_asset(), Point.AFTER_ANSWER)
+            _sending.asset = None
+
+        def recorded(_: Any, __: Any, orders: Any, *___: Any, **____: Any) -> None:
+            self._at_first(orders, Point.BEFORE_RESULT)
+
+        wrap(conversions, "_claimed", before=claiming, after=claimed)
+        wrap(conversions, "commit", after=committed)
+        wrap(conversion_requests, "may_leave", after=may_leave)
+        wrap(CcxtExchange, "convert", after=answered)
+        wrap(conversion_requests, "apply_conversion", after=recorded)
+
+    def _at_first(self, orders: Any, point: Point) -> None:
+        for order in orders[:1]:
+            self.at(order.asset, point)
+
     def break_names(self) -> None:
         """Let no host name be found while the test says so."""
 
@@ -148,6 +186,7 @@ def main() -> None:
     folder = Path(os.environ["FAULTS_FOLDER"])
     marked = Marked(Points(folder))
     marked.mark()
+    marked.mark_conversions()
     marked.break_names()
     adapters.DEFAULT_CA_BUNDLE_PATH = str(folder / AUTHORITY)
     sys.argv[1:1] = ["-A", "dustadmin"]

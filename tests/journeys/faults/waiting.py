@@ -10,9 +10,9 @@ from collections.abc import Callable
 PATIENCE = 120.0  # seconds
 
 
-def wait_for(condition: Callable[[], object], *, what: str) -> None:
+def wait_for(condition: Callable[[], object], *, what: str, patience: float = PATIENCE) -> None:
     """Return as soon as the condition holds; fail with what it waited for otherwise."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s for {what}"
+        assert time.monotonic() < deadline, f"waited {patience:.0f} s for {what}"
         threading.Event().wait(0.05)
