@@ -206,13 +206,17 @@ class Up:
         eventually(ready, seconds=120)
         return self
 
-    def child(self, part: str) -> Process:
-        """Return the child whose command holds `part`."""
-        (found,) = [
+    def children(self, part: str) -> list[Process]:
+        """Return the children whose command holds `part`; one that just starts has none yet."""
+        return [
             process
             for process in descendants(self.process.pid)
             if process.parent == self.process.pid and part in process.command
         ]
+
+    def child(self, part: str) -> Process:
+        """Return the one child whose command holds `part`."""
+        (found,) = self.children(part)
         return found
 
     def close(self) -> None:

@@ -116,7 +116,7 @@ def test_a_killed_child_is_restarted_with_one_line_and_all_is_ready_again(system
     line = f"{name} ended (killed by SIGKILL); started again.\n"
     eventually(lambda: line in system.said())
     assert system.said().count(f"{name} ended") == 1
-    eventually(lambda: system.child(part).pid != first.pid)
+    eventually(lambda: [it for it in system.children(part) if it.pid != first.pid])
     eventually(lambda: status(system, "readyz") == 200)
 
 
