@@ -55,6 +55,8 @@ class Holding:
     sales: tuple[SaleMarket, ...] = ()  # the account's quote first
     offer: Offer | None = None  # what the exchange's own conversion would pay
     has_open_order: bool = False
+    # The dust threshold at which it was counted when it was read; None: it was not.
+    counted_at: Decimal | None = None
 
     @property
     def total(self) -> Decimal:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from positions.domain.amounts import ZERO, canonical, dollars
@@ -60,11 +60,37 @@ def is_ignored(holding: Holding, *, threshold: Decimal, policy: Policy) -> bool:
 
 
 def is_counted(holding: Holding, *, threshold: Decimal, policy: Policy) -> bool:
-    """Tell whether the holding takes a slot. Unknown never means free."""
+    """Tell whether the holding takes a slot by its value. Unknown never means free."""
     if holding.kind is Kind.EARN or is_ignored(holding, threshold=threshold, policy=policy):
         return False
     value = holding.value_usd
     return value is None or value >= threshold
+
+
+def still_counts(holding: Holding, *, policy: Policy) -> bool:
+    """Tell whether it takes a slot because it took one: it fell by no more than the band.
+
+    Only at the threshold at which it was counted. A position that hovers there would free a slot
+    and take it again at every reading.
+    """
+    threshold, value = policy.dust_threshold, holding.value_usd
+    return (
+        holding.counted_at == threshold
+        and value is not None
+        and threshold * (1 - policy.counting_band) <= value < threshold
+        and holding.kind is not Kind.EARN
+        and not is_ignored(holding, threshold=threshold, policy=policy)
+        and not is_residue(holding, threshold=threshold)
+    )
+
+
+def counted_at(holding: Holding, *, before: Decimal | None, policy: Policy) -> Decimal | None:
+    """Return the threshold at which it is counted now; `before`: at which it was, last time."""
+    threshold = policy.dust_threshold
+    takes_one = is_counted(holding, threshold=threshold, policy=policy)
+    if takes_one or still_counts(replace(holding, counted_at=before), policy=policy):
+        return threshold
+    return None
 
 
 def is_residue(holding: Holding, *, threshold: Decimal) -> bool:
@@ -214,7 +240,8 @@ def at_threshold(
         holding=holding,
         value_usd=value,
         category=category,
-        counted=is_counted(holding, threshold=threshold, policy=policy),
+        counted=is_counted(holding, threshold=threshold, policy=policy)
+        or (threshold == policy.dust_threshold and still_counts(holding, policy=policy)),
         closing=closing,
         verdict=closing
         if category is not Category.WINNING and category is not Category.SMALL

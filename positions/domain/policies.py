@@ -28,6 +28,8 @@ class Policy:
     dust_threshold: Decimal = Decimal("1.00")
     winning_threshold: Decimal = Decimal("5.00")
     position_cap: int = 8
+    # What was counted stays so down to the threshold less this share of it.
+    counting_band: Decimal = Decimal("0.05")
     cash_assets: frozenset[str] = DEFAULT_CASH_ASSETS
     protected_assets: frozenset[str] = frozenset()
     ignored_assets: frozenset[str] = frozenset()
@@ -97,7 +99,7 @@ def problems(policy: Policy) -> dict[str, str]:
     for name in ("dust_threshold", "winning_threshold", "max_threshold", "max_plan_value"):
         if getattr(policy, name) == 0:
             found.setdefault(name, "It must be above zero.")
-    for name in ("price_drift", "max_slippage", "minimum_margin"):
+    for name in ("counting_band", "price_drift", "max_slippage", "minimum_margin"):
         if getattr(policy, name) >= 1:
             found.setdefault(name, "It is a share and must stay below 1.")
     if not 0 < policy.limit_share <= 1:

@@ -68,6 +68,13 @@ GROUPS: Sequence[FieldGroup] = (
                 unit=Unit.SLOTS,
                 meaning="So many positions may count at once; what is left of it is free.",
             ),
+            PolicyField(
+                name="counting_band",
+                label="Counting band",
+                unit=Unit.SHARE,
+                meaning="What was counted stays so until it is worth this much less than the dust "
+                "threshold.",
+            ),
         ),
     ),
     FieldGroup(

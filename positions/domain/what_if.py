@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
@@ -19,6 +19,7 @@ from positions.domain.classification import (
     closing_verdict,
     is_residue,
     landing_of,
+    still_counts,
 )
 from positions.domain.policies import Policy
 from positions.domain.routes import NOTHING_SPECIAL, Circumstances
@@ -235,7 +236,30 @@ class WhatIf:
         """Return the dust, largest first."""
         below = bisect_left(self._values, threshold)
         found = zip(self._below[:below], self._residue, strict=False)
-        return [item for item, residue in found if not residue][::-1]
+        dust = [item for item, residue in found if not residue][::-1]
+        if threshold != self.policy.dust_threshold or not self._still_counting:
+            return dust
+        return [
+            replace(item, counted=True) if item.asset in self._still_counting else item
+            for item in dust
+        ]
+
+    @cached_property
+    def _still_counting(self) -> frozenset[str]:
+        below = (item.holding for item in self._below)
+        return frozenset(
+            holding.asset for holding in below if still_counts(holding, policy=self.policy)
+        )
+
+    def slots(self, threshold: Decimal) -> Slots:
+        """Return the slots at this threshold; at the policy's own, what still counts does.
+
+        Every other answer about a threshold goes by value.
+        """
+        counted = self.at(threshold).counted
+        if threshold == self.policy.dust_threshold:
+            counted += len(self._still_counting)
+        return Slots(cap=self._cap, counted=counted)
 
     def categories(self, threshold: Decimal) -> Counter[Category]:
         """Return how many positions each category has."""

@@ -21,6 +21,7 @@ class DustPolicy(models.Model):
     dust_threshold = ExactDecimalField()
     winning_threshold = ExactDecimalField()
     position_cap = models.PositiveIntegerField()
+    counting_band = ExactDecimalField(default="0.05")
     cash_assets = models.JSONField(default=list)
     protected_assets = models.JSONField(default=list)
     ignored_assets = models.JSONField(default=list)
@@ -46,6 +47,9 @@ class DustPolicy(models.Model):
     )
     created_by_name = models.CharField(max_length=150)
     created_at = models.DateTimeField()
+    threshold_since = models.DateTimeField(
+        help_text="When the dust threshold became what it is, through however many versions."
+    )
 
     class Meta:
         """Versions count up per account."""

@@ -56,7 +56,8 @@ class Snapshot(models.Model):
 class Position(models.Model):
     """One held asset in one snapshot, with the facts that every verdict rests on.
 
-    What is cash, dust or counted is not stored: the policy in force says so when it is read.
+    What is cash or dust is not stored: the policy in force says so when it is read. That it was
+    counted is, so that what hovers around the threshold does not free and take a slot in turn.
     """
 
     snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="positions")
@@ -76,6 +77,9 @@ class Position(models.Model):
     sales = models.JSONField(default=list, help_text="The markets where it could be sold.")
     offer = models.JSONField(null=True, help_text="What a conversion by the exchange would pay.")
     has_open_order = models.BooleanField(default=False)
+    counted_at = ExactDecimalField(
+        null=True, help_text="The dust threshold at which it was counted when it was read."
+    )
 
     class Meta:
         """Largest first; each asset once."""

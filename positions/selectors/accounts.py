@@ -86,7 +86,7 @@ def readings_of(
     keys = {
         row.account_id: wanted(
             good,
-            policy=policies[row.account_id],
+            row=row,
             circumstances=circumstances_of(
                 row.account, good, in_flight=in_flight[row.account_id], now=now
             ),

@@ -69,7 +69,7 @@ class Analysis:
     @cached_property
     def slots(self) -> Slots:
         """Return the slots at the threshold."""
-        return Slots(cap=self.policy.position_cap, counted=self.effect.counted)
+        return self.what_if.slots(self.threshold)
 
     @cached_property
     def slots_counting_everything(self) -> Slots:
@@ -171,7 +171,7 @@ def analyse(
         newest=newest,
         what_if=what_if_of(
             snapshot,
-            policy=policy,
+            row=row,
             circumstances=circumstances_of(
                 account, snapshot, in_flight=assets_in_flight(account), now=now
             ),

@@ -5,7 +5,7 @@ Why nothing here can be outdated: docs/decisions/0014-remembered-snapshots.md.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 
@@ -13,8 +13,9 @@ from positions.domain.balances import Holding
 from positions.domain.policies import Policy
 from positions.domain.routes import Circumstances
 from positions.domain.what_if import WhatIf
-from positions.models import Position, Snapshot
+from positions.models import DustPolicy, Position, Snapshot
 from positions.models.snapshots import HOLDING_FIELDS, holding_of
+from positions.selectors.snapshots import remembers
 
 # About 4 kB each, their chart included: some 80 MB in a process at most.
 MOST_HOLDINGS = 20_000
@@ -28,15 +29,17 @@ class Wanted:
     taken_at: datetime  # a restored database may give a key a second time
     policy: Policy
     circumstances: Circumstances
+    remembers: bool  # what counted before
 
 
-def wanted(snapshot: Snapshot, *, policy: Policy, circumstances: Circumstances) -> Wanted:
+def wanted(snapshot: Snapshot, *, row: DustPolicy, circumstances: Circumstances) -> Wanted:
     """Return what to ask for; a snapshot's positions never change once they are written."""
     return Wanted(
         snapshot=snapshot.pk,
         taken_at=snapshot.taken_at,
-        policy=policy,
+        policy=row.as_domain(),
         circumstances=circumstances,
+        remembers=remembers(snapshot, row),
     )
 
 
@@ -77,8 +80,9 @@ def what_ifs_of(keys: Sequence[Wanted]) -> Mapping[Wanted, WhatIf]:
     if missing:
         holdings = _holdings_of([key.snapshot for key in missing])
         for key in missing:
+            kept = holdings[key.snapshot]
             found[key] = WhatIf(
-                holdings[key.snapshot],
+                kept if key.remembers else [replace(item, counted_at=None) for item in kept],
                 policy=key.policy,
                 cap=key.policy.position_cap,
                 circumstances=key.circumstances,
@@ -87,9 +91,9 @@ def what_ifs_of(keys: Sequence[Wanted]) -> Mapping[Wanted, WhatIf]:
     return found
 
 
-def what_if_of(snapshot: Snapshot, *, policy: Policy, circumstances: Circumstances) -> WhatIf:
+def what_if_of(snapshot: Snapshot, *, row: DustPolicy, circumstances: Circumstances) -> WhatIf:
     """Return one classified snapshot."""
-    key = wanted(snapshot, policy=policy, circumstances=circumstances)
+    key = wanted(snapshot, row=row, circumstances=circumstances)
     return what_ifs_of([key])[key]
 
 

@@ -4,7 +4,7 @@ from django.db.models import F, Q, QuerySet
 
 from positions.domain.orders import CLOSED
 from positions.domain.plans import PlanState
-from positions.models import CloseOrder, ExchangeAccount, Snapshot, SnapshotStatus
+from positions.models import CloseOrder, DustPolicy, ExchangeAccount, Snapshot, SnapshotStatus
 
 
 def of_this_account(snapshots: QuerySet[Snapshot]) -> QuerySet[Snapshot]:
@@ -21,6 +21,14 @@ def latest_good(account: ExchangeAccount) -> Snapshot | None:
 def latest(account: ExchangeAccount) -> Snapshot | None:
     """Return the newest snapshot, failed or not."""
     return of_this_account(account.snapshots.all()).first()
+
+
+def remembers(snapshot: Snapshot, policy: DustPolicy) -> bool:
+    """Tell whether what it says about counting holds: a changed threshold forgets it.
+
+    Also one that was changed and changed back.
+    """
+    return snapshot.asked_at >= policy.threshold_since
 
 
 def assets_in_flight(account: ExchangeAccount) -> frozenset[str]:

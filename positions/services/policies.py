@@ -163,6 +163,9 @@ def _write(
         created_by=actor.user,
         created_by_name=actor.name,
         created_at=now,
+        threshold_since=previous.threshold_since
+        if previous is not None and previous.dust_threshold == policy.dust_threshold
+        else now,
     )
     changed = {
         name: {"from": getattr(previous, name), "to": value}

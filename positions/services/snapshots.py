@@ -1,18 +1,23 @@
 """Read an account and keep what it said; a failed reading keeps its reason and nothing else."""
 
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import groupby
 
 from django.db import transaction
 from django.db.models import Q
 
 from positions.domain.amounts import canonical
+from positions.domain.balances import Holding
+from positions.domain.classification import counted_at
 from positions.exchanges.port import ExchangeError
 from positions.models import ExchangeAccount, Position, Snapshot, SnapshotStatus
 from positions.models.fields import rank_of
 from positions.models.snapshots import columns_of
-from positions.selectors.snapshots import latest_good, of_this_account
+from positions.selectors.snapshots import latest_good, of_this_account, remembers
 from positions.services import audit, keys, policies
 from positions.services.actors import Actor
 from positions.services.connections import open_exchange
@@ -181,6 +186,7 @@ def _kept(account: ExchangeAccount, reading: Reading, *, trigger: Actor, now: da
     with transaction.atomic():
         _no_longer_wanted(account, asked_at=reading.asked_at)
         previous = account.snapshots.first()
+        holdings = _with_what_counted(account, reading.holdings)
         snapshot = Snapshot.objects.create(
             account=account,
             status=SnapshotStatus.GOOD,
@@ -199,7 +205,7 @@ def _kept(account: ExchangeAccount, reading: Reading, *, trigger: Actor, now: da
                 value_rank=rank_of(holding.value_usd),
                 **columns_of(holding),
             )
-            for holding in reading.holdings
+            for holding in holdings
         )
         recovered = previous is not None and previous.status == SnapshotStatus.FAILED
         if recovered or trigger.user is not None:
@@ -212,6 +218,22 @@ def _kept(account: ExchangeAccount, reading: Reading, *, trigger: Actor, now: da
                 data={"snapshot": snapshot.pk, "after_failure": recovered},
             )
     return snapshot
+
+
+def _with_what_counted(account: ExchangeAccount, holdings: Iterable[Holding]) -> list[Holding]:
+    """Return the holdings with whether each counts, for which it matters whether it did."""
+    row, last = policies.in_force(account), latest_good(account)
+    policy, before = row.as_domain(), dict[str, Decimal | None]()
+    if last is not None and remembers(last, row):
+        counted = last.positions.exclude(counted_at=None)
+        before = dict(counted.values_list("asset", "counted_at"))
+    return [
+        replace(
+            holding,
+            counted_at=counted_at(holding, before=before.get(holding.asset), policy=policy),
+        )
+        for holding in holdings
+    ]
 
 
 def _no_longer_wanted(account: ExchangeAccount, *, asked_at: datetime) -> None:

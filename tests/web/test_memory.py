@@ -81,6 +81,7 @@ KEY = Wanted(
     taken_at=datetime.fromisoformat("2026-11-19T12:00:00+00:00"),
     policy=Policy(),
     circumstances=Circumstances(),
+    remembers=True,
 )
 
 
@@ -93,6 +94,7 @@ KEY = Wanted(
         replace(KEY, policy=Policy(protected_assets=frozenset({"XRP"}))),
         replace(KEY, circumstances=Circumstances(in_flight=frozenset({"XRP"}))),
         replace(KEY, circumstances=Circumstances(terms=make_terms())),
+        replace(KEY, remembers=False),
     ],
 )
 def test_whatever_differs_is_another_key(other: Wanted) -> None:
