@@ -55,7 +55,7 @@ class OrderPage:
     @property
     def too_much(self) -> str:
         """Return what a person has to look at if more was converted than planned."""
-        return too_much(self.order)
+        return too_much(self.order, self.order.filled_quantity)
 
     @property
     def is_unknown(self) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from positions.domain.amounts import canonical
 from positions.domain.orders import RESOLVABLE, OrderState
@@ -73,12 +74,12 @@ def happening(order: CloseOrder, *, now: datetime) -> Happening:
     return Happening(text=texts[state].strip())
 
 
-def too_much(order: CloseOrder) -> str:
+def too_much(order: CloseOrder, converted: Decimal) -> str:
     """Return what a person has to look at if more was converted than planned; empty if not."""
-    if order.filled_quantity <= order.quantity:
+    if converted <= order.quantity:
         return ""
     return (
-        f"{canonical(order.filled_quantity)} {order.asset} were converted, "
+        f"{canonical(converted)} {order.asset} were converted, "
         f"{canonical(order.quantity)} were planned."
     )
 

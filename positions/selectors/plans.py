@@ -59,7 +59,8 @@ class PlanView:
     @property
     def exceeded(self) -> list[str]:
         """Return a sentence for each asset of which more was converted than planned."""
-        return [sentence for order in self.orders if (sentence := too_much(order))]
+        told = (too_much(order, order.filled_quantity) for order in self.orders)
+        return [sentence for sentence in told if sentence]
 
     @property
     def resolved(self) -> list[CloseOrder]:

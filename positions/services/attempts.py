@@ -34,6 +34,7 @@ from positions.services import halts
 from positions.services.actors import Actor
 from positions.services.evidence import apply_outcome
 from positions.services.readings import Clock
+from positions.services.requests import note_answer, note_not_sent
 from positions.services.stops import pause_for_a_person
 from positions.services.transitions import LostClaim, deny, in_transaction, move_order
 from positions.services.turns import LATEST, Pause, Turn, later_turn
@@ -54,6 +55,12 @@ def release(order: CloseOrder, *, due_at: datetime) -> None:
     CloseOrder.objects.filter(
         pk=order.pk, status=OrderState.PLANNED, claim_token=order.claim_token
     ).update(claim_token="", claimed_until=None, due_at=due_at)
+
+
+def is_out_of_time(plan: CleanupPlan, *, now: datetime) -> bool:
+    """Tell whether the plan runs for longer than it may go on trying."""
+    longest = timedelta(seconds=plan.policy.plan_ttl)
+    return plan.started_at is not None and now - plan.started_at > longest
 
 
 def sent_within(order: CloseOrder, seconds: int, *, now: datetime) -> int:
@@ -136,19 +143,12 @@ def may_leave(order: CloseOrder, attempt: Attempt, *, turn: Turn, clock: Clock) 
             attempt.sent_at = now
             attempt.save(update_fields=["sent_at"])
             return True
-        _not_sent(attempt, now=now)
+        note_not_sent(attempt, now=now)
         if not mine:
             return False
         why = "stopped before it left" if stopped else "too late for its turn"
         back_to_planned(order, f"{order.asset}: {why}; nothing was sent", due_at=now, now=now)
     return False
-
-
-def _not_sent(attempt: Attempt, *, now: datetime) -> None:
-    attempt.answer = AnswerClass.NOT_PLACED
-    attempt.answer_code = "NOT_SENT"
-    attempt.answered_at = now
-    attempt.save(update_fields=["answer", "answer_code", "answered_at"])
 
 
 def back_to_planned(
@@ -257,10 +257,10 @@ def send(
     now = clock()
     try:
         with transaction.atomic():
-            _answered(attempt, AnswerClass.ACCEPTED, exchange, text=exchange.last_answer, now=now)
+            note_answer(attempt, AnswerClass.ACCEPTED, exchange, now=now)
             apply_outcome(order, outcome, actor=WORKER, now=now)
     except LostClaim:
-        _late_answer(order, attempt, exchange, exchange.last_answer, now=now)
+        _late_answer(order, attempt, exchange, now=now)
 
 
 def _withdraw(order: CloseOrder, attempt: Attempt, *, now: datetime) -> None:
@@ -276,35 +276,24 @@ def _withdraw(order: CloseOrder, attempt: Attempt, *, now: datetime) -> None:
 def _give_up_turn(order: CloseOrder, attempt: Attempt, *, now: datetime) -> None:
     try:
         with transaction.atomic():
-            _not_sent(attempt, now=now)
+            note_not_sent(attempt, now=now)
             summary = f"{order.asset}: too late for its turn; nothing was sent"
             back_to_planned(order, summary, due_at=now, now=now)
     except LostClaim:
         log.info("order %s was changed while it waited for its turn", order.pk)
 
 
-def _answered(
+def _late_answer(
+    order: CloseOrder,
     attempt: Attempt,
-    answer: AnswerClass,
     exchange: ExchangePort,
     *,
     now: datetime,
-    code: str = "",
-    text: str = "",
-) -> None:
-    attempt.answer, attempt.answer_code, attempt.answer_text = answer, code[:60], text
-    attempt.answered_at = now
-    if attempt.sent_at is not None:  # else the exchange's last request was another one
-        attempt.wire = exchange.last_wire
-    attempt.save(update_fields=["answer", "answer_code", "answer_text", "answered_at", "wire"])
-
-
-def _late_answer(
-    order: CloseOrder, attempt: Attempt, exchange: ExchangePort, text: str, *, now: datetime
+    error: ExchangeError | None = None,
 ) -> None:
     """Keep an answer that came after somebody else took over; the look-ups decide, not we."""
     with transaction.atomic():
-        _answered(attempt, AnswerClass.UNKNOWN, exchange, code="LATE", text=text, now=now)
+        note_answer(attempt, AnswerClass.UNKNOWN, exchange, code="LATE", error=error, now=now)
         CloseOrder.objects.filter(pk=order.pk, status=OrderState.UNKNOWN).update(due_at=now)
 
 
@@ -317,15 +306,14 @@ def _record_failure(
     clock: Clock,
 ) -> None:
     now = clock()
-    code, text = error.answer_code or error.code, error.answer
     try:
         with transaction.atomic():
             # Without leave nothing left, whatever went wrong before it.
             if attempt.sent_at is None or isinstance(error, NOT_PLACED):
                 _try_again(order, attempt, error, now=now)
-                _answered(attempt, AnswerClass.NOT_PLACED, exchange, code=code, text=text, now=now)
+                note_answer(attempt, AnswerClass.NOT_PLACED, exchange, error=error, now=now)
             elif isinstance(error, KeyRefused | RequestRefused | BadConfiguration):
-                _answered(attempt, AnswerClass.REJECTED, exchange, code=code, text=text, now=now)
+                note_answer(attempt, AnswerClass.REJECTED, exchange, error=error, now=now)
                 move_order(
                     order,
                     OrderState.REJECTED,
@@ -333,14 +321,14 @@ def _record_failure(
                     summary=f"{order.asset}: {error}",
                     actor=WORKER,
                     now=now,
-                    data={"code": code},
+                    data={"code": error.answer_code or error.code},
                     message=str(error)[:300],
                 )
             else:
-                _answered(attempt, AnswerClass.UNKNOWN, exchange, code=code, text=text, now=now)
+                note_answer(attempt, AnswerClass.UNKNOWN, exchange, error=error, now=now)
                 become_unknown(order, str(error), now=now)
     except LostClaim:
-        _late_answer(order, attempt, exchange, text, now=now)
+        _late_answer(order, attempt, exchange, error=error, now=now)
         return
     if isinstance(error, KeyRefused):
         pause_for_a_person(order.plan, str(error), now=now)

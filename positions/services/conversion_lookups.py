@@ -19,7 +19,7 @@ from positions.exchanges.port import (
     PacerUnavailable,
     RateLimited,
 )
-from positions.models import AnswerClass, CloseOrder, Conversion
+from positions.models import CloseOrder, Conversion
 from positions.services.attempts import back_to_planned, become_unknown, locked_state
 from positions.services.connections import open_exchange
 from positions.services.conversion_requests import request_of
@@ -35,6 +35,7 @@ from positions.services.reconciliation import (
     note_once_more,
     note_too_early,
 )
+from positions.services.requests import note_not_sent, note_worker_lost
 from positions.services.stops import finish_if_done
 from positions.services.transitions import LostClaim, deny
 
@@ -86,9 +87,7 @@ def _recover(conversion: Conversion, orders: list[CloseOrder], *, now: datetime)
         submitting = [order for order in orders if order.state is OrderState.SUBMITTING]
         if fresh.sent_at is None:
             # It had no leave to send, and can't get one: its token is gone.
-            fresh.answer, fresh.answer_code = AnswerClass.NOT_PLACED, "NOT_SENT"
-            fresh.answered_at = now
-            fresh.save(update_fields=["answer", "answer_code", "answered_at"])
+            note_not_sent(fresh, now=now)
             for order in submitting:
                 back_to_planned(
                     order,
@@ -98,9 +97,7 @@ def _recover(conversion: Conversion, orders: list[CloseOrder], *, now: datetime)
                     actor=RECONCILER,
                 )
             return
-        if fresh.answer == AnswerClass.PENDING:
-            fresh.answer, fresh.answer_code = AnswerClass.UNKNOWN, "WORKER_LOST"
-            fresh.save(update_fields=["answer", "answer_code"])
+        note_worker_lost(fresh)
         for order in submitting:
             become_unknown(order, "Its worker ended before the answer was recorded.", now=now)
 

@@ -24,7 +24,7 @@ from positions.exchanges.port import (
     RequestRefused,
     WindowClosed,
 )
-from positions.models import AnswerClass, CleanupPlan, CloseOrder, Conversion
+from positions.models import AnswerClass, CloseOrder, Conversion
 from positions.services import halts
 from positions.services.attempts import (
     CLAIM,
@@ -34,9 +34,10 @@ from positions.services.attempts import (
     WORKER,
     back_to_planned,
     become_unknown,
+    is_out_of_time,
     locked_state,
 )
-from positions.services.conversion_results import apply_conversion, note_answer
+from positions.services.conversion_results import apply_conversion
 from positions.services.conversion_windows import (
     budget_now,
     kept_window,
@@ -45,6 +46,7 @@ from positions.services.conversion_windows import (
     window_given_back,
 )
 from positions.services.readings import Clock
+from positions.services.requests import note_answer, note_not_sent
 from positions.services.stops import pause_for_a_person
 from positions.services.transitions import LostClaim, deny, in_transaction, move_order
 from positions.services.turns import LATEST
@@ -141,9 +143,7 @@ def may_leave(
             # It counts from the moment it may be processed.
             kept_window(plan.account, [now])
             return True
-        conversion.answer, conversion.answer_code = AnswerClass.NOT_PLACED, "NOT_SENT"
-        conversion.answered_at = now
-        conversion.save(update_fields=["answer", "answer_code", "answered_at"])
+        note_not_sent(conversion, now=now)
         if mine == len(orders):
             for order in orders:
                 _not_sent(order, why, now=now)
@@ -263,12 +263,6 @@ def _rejected(
             reason=reason,
             message=str(error)[:300],
         )
-
-
-def is_out_of_time(plan: CleanupPlan, *, now: datetime) -> bool:
-    """Tell whether the plan runs for longer than it may go on trying."""
-    longest = timedelta(seconds=plan.policy.plan_ttl)
-    return plan.started_at is not None and now - plan.started_at > longest
 
 
 def released(orders: list[CloseOrder], *, due_at: datetime) -> None:

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from positions.domain.amounts import canonical
 from positions.domain.orders import OrderState, Outcome, Trade
 from positions.domain.plans import LIVE
-from positions.exchanges.port import ConversionOutcome, Converted, ExchangeError, ExchangePort
-from positions.models import AnswerClass, CleanupPlan, CloseOrder, Conversion, ExchangeAccount
+from positions.exchanges.port import ConversionOutcome, Converted
+from positions.models import CleanupPlan, CloseOrder, Conversion, ExchangeAccount
+from positions.selectors.orders import too_much
 from positions.services import audit
 from positions.services.actors import Actor
 from positions.services.attempts import locked_state
@@ -72,11 +72,10 @@ def _apply(
 def _excess(orders: Sequence[CloseOrder], outcome: ConversionOutcome) -> list[str]:
     """Return a sentence for each asset of which more was converted than planned."""
     return [
-        f"{canonical(converted.quantity)} {order.asset} were converted, "
-        f"{canonical(order.quantity)} were planned."
+        sentence
         for order in orders
         if (converted := outcome.converted.get(order.asset)) is not None
-        and converted.quantity > order.quantity
+        and (sentence := too_much(order, converted.quantity))
     ]
 
 
@@ -151,23 +150,3 @@ def _accepted(order: CloseOrder, conversion_id: str, *, actor: Actor, now: datet
         claimed_until=None,
         due_at=now + next_pause(order.lookups),
     )
-
-
-def note_answer(
-    conversion: Conversion,
-    answer: AnswerClass,
-    exchange: ExchangePort,
-    *,
-    now: datetime,
-    error: ExchangeError | None = None,
-    code: str = "",
-) -> None:
-    """Keep what the exchange said, as an attempt does."""
-    if error is not None:
-        code = error.answer_code or error.code
-    conversion.answer, conversion.answer_code = answer, code[:60]
-    conversion.answer_text = error.answer if error is not None else exchange.last_answer
-    conversion.answered_at = now
-    if conversion.sent_at is not None:  # else the exchange's last request was another one
-        conversion.wire = exchange.last_wire
-    conversion.save(update_fields=["answer", "answer_code", "answer_text", "answered_at", "wire"])

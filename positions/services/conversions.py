@@ -44,13 +44,13 @@ from positions.services.attempts import (
     LATER,
     UNSENT,
     WORKER,
+    is_out_of_time,
     locked_state,
 )
 from positions.services.connections import open_exchange
 from positions.services.conversion_requests import (
     TRY_AGAIN,
     commit,
-    is_out_of_time,
     released,
     request_of,
     send,

@@ -44,6 +44,7 @@ from positions.services.attempts import (
     UNSENT,
     WORKER,
     commit,
+    is_out_of_time,
     release,
     request_of,
     send,
@@ -251,8 +252,7 @@ def _wait_after(
         release(order, due_at=now)
         pause_for_a_person(order.plan, str(error), now=now)
         return
-    started = order.plan.started_at
-    if started is not None and now - started > timedelta(seconds=order.plan.policy.plan_ttl):
+    if is_out_of_time(order.plan, now=now):
         _denied(order, Reason.UNREACHABLE, f"Not sent in time. {error}", now=now)
         return
     wait = timedelta(seconds=5)

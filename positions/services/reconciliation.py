@@ -18,7 +18,7 @@ from django.db.models import Q
 from positions.domain.absence import AbsenceRule
 from positions.domain.orders import IN_FLIGHT, IllegalTransition, OrderState, Outcome
 from positions.exchanges.port import ExchangeError, PacerUnavailable, RateLimited
-from positions.models import AnswerClass, CleanupPlan, CloseOrder
+from positions.models import CleanupPlan, CloseOrder
 from positions.services.actors import Actor
 from positions.services.attempts import back_to_planned, become_unknown, request_of
 from positions.services.connections import open_exchange
@@ -30,6 +30,7 @@ from positions.services.evidence import (
     patience_ends,
 )
 from positions.services.readings import Clock
+from positions.services.requests import note_not_sent, note_worker_lost
 from positions.services.stops import finish_if_done
 from positions.services.transitions import LostClaim, claimed_by, note_order
 
@@ -85,9 +86,7 @@ def _recover(order: CloseOrder, *, now: datetime) -> None:
         attempt = order.attempts.select_for_update(no_key=True).latest("number")
         if attempt.sent_at is None:
             # It had no leave to send, and can't get one: its token is gone.
-            attempt.answer, attempt.answered_at = AnswerClass.NOT_PLACED, now
-            attempt.answer_code = "NOT_SENT"
-            attempt.save(update_fields=["answer", "answered_at", "answer_code"])
+            note_not_sent(attempt, now=now)
             back_to_planned(
                 order,
                 f"{order.asset}: its worker ended before sending",
@@ -96,9 +95,7 @@ def _recover(order: CloseOrder, *, now: datetime) -> None:
                 actor=RECONCILER,
             )
             return
-        if attempt.answer == AnswerClass.PENDING:
-            attempt.answer, attempt.answer_code = AnswerClass.UNKNOWN, "WORKER_LOST"
-            attempt.save(update_fields=["answer", "answer_code"])
+        note_worker_lost(attempt)
         become_unknown(order, "Its worker ended before the answer was recorded.", now=now)
 
 
