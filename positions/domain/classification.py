@@ -240,8 +240,7 @@ def at_threshold(
         holding=holding,
         value_usd=value,
         category=category,
-        counted=is_counted(holding, threshold=threshold, policy=policy)
-        or (threshold == policy.dust_threshold and still_counts(holding, policy=policy)),
+        counted=is_counted(holding, threshold=threshold, policy=policy),
         closing=closing,
         verdict=closing
         if category is not Category.WINNING and category is not Category.SMALL

@@ -7,7 +7,9 @@ from decimal import Decimal
 import pytest
 
 from positions.selectors.analysis import Analysis, analyse
-from tests.trading import World
+from positions.selectors.plan_pages import plan_page
+from positions.services import drafts
+from tests.trading import TEST, World
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +47,17 @@ def test_the_slots_have_what_still_counts_and_the_what_if_goes_by_value(hovering
     assert analysis.slots.counted == by_value + 1
     assert analysis.effect.counted == by_value
     assert "DOGE" in {item.asset for item in analysis.dust}
+
+
+def test_a_plan_goes_by_value_in_its_numbers_and_in_its_gauges(hovering: World) -> None:
+    read_at(hovering, "0.1001")
+    seen = read_at(hovering, "0.0990")
+    plan = drafts.draft_plan(hovering.account, threshold=None, actor=TEST, now=hovering.now)
+    page = plan_page(plan.pk, now=hovering.now, halts=[])
+    before = [item.asset for item in page.slots_by_policy.before if item.counted]
+    assert "DOGE" not in before
+    assert len(before) == seen.effect.counted == seen.slots.counted - 1
+    assert plan.slots_before == seen.effect.available
 
 
 def test_a_failed_reading_in_between_forgets_nothing(hovering: World) -> None:
