@@ -17,13 +17,10 @@ class ConversionRule:
 
     target: str  # what everything becomes
     charge: Decimal  # share of the gross that the exchange keeps
-    max_value: Decimal  # each asset must be worth less, in max_value_asset
-    max_value_asset: str
-    max_batch_value: Decimal | None = None  # a whole batch must not be worth more, likewise
+    most_gross: Decimal | None = None  # of the target, for one batch; None: no limit is stated
     most_assets: int | None = None  # in one batch
     window: timedelta = timedelta(0)  # at least so long between two conversions
     per_day: int | None = None
-    takes_client_id: bool = False
     window_codes: frozenset[str] = frozenset()  # "too early for another one"
     refusal_codes: frozenset[str] = frozenset()  # that certainly nothing was converted
     waits: timedelta = timedelta(0)  # how long one may take after its answer; zero: it is final
@@ -60,7 +57,6 @@ class Terms:
     rule: ConversionRule
     budget: Budget
     target_price_usd: Decimal | None
-    most_gross: Decimal | None = None  # of the target, for one batch; None: no limit
     problem: str = ""  # why the exchange did not say what it converts
 
     @property

@@ -166,7 +166,7 @@ def _one_batch(verdicts: Sequence[Verdict], terms: Terms) -> list[Verdict]:
     rule, found = terms.rule, list(verdicts)
     converted = [index for index, item in enumerate(found) if item.route is Route.CONVERT]
     converted.sort(key=lambda index: -(found[index].expected_net_usd or ZERO))
-    taken, value, limit = 0, ZERO, terms.most_gross
+    taken, value, limit = 0, ZERO, rule.most_gross
     for index in converted:
         gross = (found[index].quantity or ZERO) * (found[index].price or ZERO)
         too_many = rule.most_assets is not None and taken >= rule.most_assets

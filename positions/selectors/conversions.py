@@ -3,8 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from positions.domain.amounts import ZERO
-from positions.domain.conversions import ConversionRule, Terms, budget_at
+from positions.domain.conversions import Terms, budget_at
 from positions.domain.routes import Circumstances
 from positions.exchanges.profiles import profile_of
 from positions.models import ExchangeAccount, Snapshot
@@ -27,21 +26,10 @@ def terms_of(account: ExchangeAccount, snapshot: Snapshot | None, *, now: dateti
     if rule is None or snapshot is None:
         return None
     made_at = [datetime.fromisoformat(text) for text in account.conversions_at]
-    prices = {asset: Decimal(text) for asset, text in snapshot.prices.items()}
+    price = snapshot.prices.get(rule.target)
     return Terms(
         rule=rule,
         budget=budget_at(rule, made_at=made_at, now=now),
-        target_price_usd=prices.get(rule.target),
-        most_gross=_most_gross(rule, prices),
+        target_price_usd=None if price is None else Decimal(price),
         problem=snapshot.conversion_problem,
     )
-
-
-def _most_gross(rule: ConversionRule, prices: dict[str, Decimal]) -> Decimal | None:
-    """Return how much of the target one batch may bring; None: no limit. Nothing if unknown."""
-    if rule.max_batch_value is None or rule.max_value_asset == rule.target:
-        return rule.max_batch_value
-    asset, target = prices.get(rule.max_value_asset), prices.get(rule.target)
-    if asset is None or not target:
-        return ZERO
-    return rule.max_batch_value * asset / target

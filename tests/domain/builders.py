@@ -101,10 +101,9 @@ def make_terms(
     rule = ConversionRule(
         target=target,
         charge=Decimal("0.02"),
-        max_value=Decimal("0.0012"),
-        max_value_asset="BTC",
         window=timedelta(hours=6),
         most_assets=facts.pop("most_assets", None),
+        most_gross=exactly(facts.pop("most_gross", None)),
         source="a test",
         read="2026-11",
     )

@@ -22,8 +22,6 @@ def rule(**changes: Any) -> ConversionRule:
     facts: dict[str, Any] = {
         "target": "BNB",
         "charge": Decimal("0.02"),
-        "max_value": Decimal("0.0012"),
-        "max_value_asset": "BTC",
         "source": "a test",
         "read": "2026-11",
     }

@@ -80,9 +80,9 @@ def test_a_planned_order_breaks_no_rule_of_its_market_and_none_of_the_conversion
     converted = [order for order in plan.orders if order.route is Route.CONVERT]
     if now.terms is not None and now.terms.rule.most_assets is not None:
         assert len(converted) <= now.terms.rule.most_assets
-    if now.terms is not None and now.terms.most_gross is not None:
+    if now.terms is not None and now.terms.rule.most_gross is not None:
         gross = sum(order.quantity * order.price for order in converted)
-        assert gross <= now.terms.most_gross
+        assert gross <= now.terms.rule.most_gross
 
 
 def check_sale(order: PlannedOrder, held: Holding, policy: Policy) -> None:

@@ -13,10 +13,7 @@ _APART_MS = 5_000
 BINANCE = ConversionRule(
     target="BNB",
     charge=Decimal("0.02"),
-    max_value=Decimal("0.0012"),  # an older page and -5004 say less; then -5004 refuses
-    max_value_asset="BTC",
     window=timedelta(hours=6),
-    takes_client_id=True,  # dust-convert does, asset/dust does not
     # -5006 is documented, as "once in 24 hours"; 32110, what the site shows for the six hours, is
     # from memory, to be verified.
     window_codes=frozenset({"-5006", "32110"}),
@@ -46,8 +43,6 @@ BINANCE = ConversionRule(
 OKX = ConversionRule(
     target="USDT",
     charge=Decimal(0),  # OKX states none, and no answer of these calls carries one
-    max_value=Decimal(10),
-    max_value_asset="USDT",
     most_assets=5,
     window=timedelta(seconds=2),  # the call's own rate limit
     per_day=5,
@@ -74,9 +69,7 @@ OKX = ConversionRule(
 BYBIT = ConversionRule(
     target="USDT",
     charge=Decimal("0.02"),  # as in the documented example; each quote tells its own
-    max_value=Decimal(10),
-    max_value_asset="USDT",
-    max_batch_value=Decimal(200),
+    most_gross=Decimal(200),
     most_assets=20,
     # 700009, a quote that was used, is none of them: a conversion exists.
     refusal_codes=frozenset(
