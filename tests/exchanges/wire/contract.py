@@ -6,6 +6,7 @@ exchange would. ccxt runs unmodified: what is asserted here is what would leave 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def _names(content: Any) -> Iterator[str]:
             yield from _names(item)
 
 
-class Contract:
+class Contract(ABC):
     """Say the exchange's words in a subclass; the sentences below hold for all of them."""
 
     exchange: str
@@ -83,25 +84,25 @@ class Contract:
     rights_of_a_trader: Any
     rights_of_a_withdrawer: Any
 
+    @abstractmethod
     def register(self, responder: Responder) -> None:
         """Answer clock, markets, prices, balances and an empty list of open orders."""
-        raise NotImplementedError
 
+    @abstractmethod
     def has_order(self, responder: Responder, client_id: str) -> None:
         """Let the exchange have the order, filled in two trades: 3 at 0.18, 2 at 0.17."""
-        raise NotImplementedError
 
+    @abstractmethod
     def has_no_order(self, responder: Responder) -> None:
         """Let the exchange say that it has no such order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sent(self, request: Request) -> Sent:
         """Read an order from the wire."""
-        raise NotImplementedError
 
+    @abstractmethod
     def signature_is_right(self, request: Request) -> bool:
         """Check the signature as the exchange would."""
-        raise NotImplementedError
 
     @pytest.fixture
     def port(self, open_at: OpenAt, responder: Responder) -> CcxtExchange:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -238,28 +239,17 @@ def test_a_stop_after_the_leave_takes_nothing_back_and_loses_nothing(
 # --- Workers that vanish ------------------------------------------------------------------------
 
 
-def test_a_batch_whose_worker_vanished_before_sending_is_sent_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [(conversions, "send"), (conversion_requests, "apply_conversion")],
+    ids=["before sending", "with the answer"],
+)
+def test_a_batch_whose_worker_vanished_is_converted_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: str
 ) -> None:
     plan = world.start(LITTLE)
     with monkeypatch.context() as context:
-        context.setattr(conversions, "send", vanish)
-        with pytest.raises(Vanished):
-            conversions.run_conversion(plan.pk, clock=world.clock)
-    assert states(plan) == {S.SUBMITTING}
-    leases_end(plan)
-    world.later(60)
-    plan = world.work(plan)
-    assert states(plan) == {S.FILLED}, told(plan)
-    assert sent(world) == 1
-
-
-def test_a_batch_whose_worker_vanished_with_the_answer_is_found(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = world.start(LITTLE)
-    with monkeypatch.context() as context:
-        context.setattr(conversion_requests, "apply_conversion", vanish)
+        context.setattr(module, step, vanish)
         with pytest.raises(Vanished):
             conversions.run_conversion(plan.pk, clock=world.clock)
     assert states(plan) == {S.SUBMITTING}
