@@ -3,9 +3,9 @@
 PYTHON ?= python3
 PORT ?= 8000
 SECONDS ?= 120
-# Four at a time on two cores: many tests wait for a process, a clock or a pace. In the order of
+# Five at a time on two cores: many tests wait for a process, a clock or a pace. In the order of
 # their folders, so that those that take long begin early and the last ones are short.
-PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
+PYTEST_ARGS ?= -n 5 --dist loadfile --no-loadscope-reorder
 # Models, services, concurrency and the journeys of an order are tested on PostgreSQL as well. What
 # harms processes (faults/apart, the soak) and pages, commands and `up` run there on demand:
 # python -m tests.on_postgres FOLDER.
