@@ -42,16 +42,20 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         up.close()
 
 
+# An answer with 400 or 404 carries its sentence: that is no mistake of the page. Nor is a request
+# that the browser drops because another page is opened; any other failure has its own name beside
+# htmx:afterRequest.
+NO_MISTAKES = ("status of 400", "status of 404", "htmx:sendAbort", "htmx:afterRequest")
+
+
 def complaints_of(page: Page) -> list[str]:
     """Return a list that fills with what the console complains about."""
     complaints: list[str] = []
     page.on(
         "console",
-        # An answer with 400 or 404 carries its sentence: that is no mistake of the page.
         lambda message: (
             complaints.append(message.text)
-            if message.type == "error"
-            and not any(f"status of {status}" in message.text for status in (400, 404))
+            if message.type == "error" and not any(text in message.text for text in NO_MISTAKES)
             else None
         ),
     )
