@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.conftest import complaints_of
 from tests.browser.scenes import Stage, sign_in
@@ -26,19 +26,15 @@ def scenes(system: Up, browser: Browser) -> Mapping[str, str]:
 
 
 def stand_still(context: BrowserContext) -> None:
-    """Let pages stay as the server sent them: what they ask for later, they do not get.
+    """Let pages stay as the server sent them, and ask for nothing later.
 
     A live page loads itself anew when its plan ends or its snapshot is there, in the middle of
     being judged.
     """
 
-    def answer(route: Route) -> None:
-        if "hx-request" in route.request.headers:
-            route.fulfill(status=204)
-        else:
-            route.continue_()
-
-    context.route("**/*", answer)
+    context.add_init_script(
+        "document.addEventListener('htmx:beforeRequest', event => event.preventDefault())"
+    )
 
 
 @pytest.mark.parametrize(("widths", "theme"), [((1440,), "dark"), ((375, NARROWEST), "light")])
