@@ -147,6 +147,10 @@ DUSTADMIN_EGRESS_ADDRESS: str = env.str("DUSTADMIN_EGRESS_ADDRESS", default="").
 DUSTADMIN_SIGNATURE_WINDOW_MS: int = (
     _whole_number("DUSTADMIN_SIGNATURE_WINDOW_MS", least=1_000, most=60_000) or 5_000
 )
+# A bot's token may ask so often; more is refused with 429.
+DUSTADMIN_BOT_REQUESTS_PER_MINUTE: int = (
+    _whole_number("DUSTADMIN_BOT_REQUESTS_PER_MINUTE", least=1, most=1_000_000) or 600
+)
 
 # --- Django -------------------------------------------------------------------------------------
 
@@ -172,6 +176,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "csp",
     "django_htmx",
+    "ninja",  # its documentation page's files are served from here
     "positions",
 ]
 MIDDLEWARE = [

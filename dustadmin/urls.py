@@ -1,4 +1,4 @@
-"""Route the project's addresses: pages, sign-in, the history."""
+"""Route the project's addresses: pages, sign-in, the history, the bots' API."""
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
@@ -17,6 +17,7 @@ urlpatterns = [
     path("auth/", login_not_required(RedirectView.as_view(pattern_name="account_login"))),
     path("auth/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("positions.api.version1")),
     path("", include("positions.urls")),
 ]
 handler500 = "positions.views.errors.broken"

@@ -18,6 +18,7 @@ from positions.services import (
     reconciliation,
     results,
     snapshots,
+    tokens,
 )
 from positions.services import dispatch as dispatching
 from positions.services.actors import Actor
@@ -113,6 +114,12 @@ def take_snapshot(account_pk: int) -> None:
     except snapshots.AccountDisabled:
         return  # after the wake-up was sent
     results.attach_closing_snapshots(snapshot, now=timezone.now())
+
+
+@shared_task  # type: ignore[untyped-decorator]  # celery ships no types
+def note_token_use(token_pk: int) -> None:
+    """Note that a bot's token was used; sent once a minute, however often the bot asks."""
+    tokens.note_use(token_pk, now=timezone.now())
 
 
 @shared_task  # type: ignore[untyped-decorator]  # celery ships no types

@@ -5,6 +5,7 @@ from django.urls import path
 from positions.views import (
     accounts,
     analysis,
+    bots,
     connections,
     health,
     key_changes,
@@ -39,12 +40,25 @@ urlpatterns = [
     ),
     path("accounts/<slug:slug>/enable/", connections.enable_account, name="enable_account"),
     path("accounts/<slug:slug>/plans/", plans.draft_plan, name="draft_plan"),
+    path(
+        "accounts/<slug:slug>/enforcement/",
+        plans.draft_enforcement_plan,
+        name="draft_enforcement_plan",
+    ),
     path("accounts/<slug:slug>/stop/", stops.stop_account, name="stop_account"),
     path(
         "accounts/<slug:slug>/stop/release/",
         stops.release_account_stop,
         name="release_account_stop",
     ),
+    path("accounts/<slug:slug>/leases/<int:pk>/end/", bots.end_lease, name="end_lease"),
+    path(
+        "accounts/<slug:slug>/claims/<int:pk>/give-back/",
+        bots.give_claim_back,
+        name="give_claim_back",
+    ),
+    path("bots/", bots.bot_list, name="bot_list"),
+    path("bots/<slug:prefix>/revoke/", bots.revoke_token, name="revoke_token"),
     path("plans/<int:pk>/", plans.plan_detail, name="plan_detail"),
     path("plans/<int:pk>/progress/", progress.plan_progress, name="plan_progress"),
     path("plans/<int:pk>/closing/", progress.closing_snapshot, name="closing_snapshot"),

@@ -46,5 +46,9 @@ def _groups(request: pytest.FixtureRequest) -> None:
         return
     request.getfixturevalue("_django_db_helper")
     if not Group.objects.exists():
-        for name, step in (("0002_groups", "make_groups"), ("0004_resolutions", "give_the_right")):
+        for name, step in (
+            ("0002_groups", "make_groups"),
+            ("0004_resolutions", "give_the_right"),
+            ("0010_bots", "give_the_rights"),
+        ):
             getattr(importlib.import_module(f"positions.migrations.{name}"), step)(apps, None)

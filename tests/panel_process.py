@@ -10,68 +10,43 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from http.client import HTTPConnection
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from tests.exchange_process import ROOT, wait_until
+from tests.exchange_process import ROOT
 from tests.journeys.processes import clean_environment
-
-GUNICORN = ("--worker-class", "gthread", "--workers", "2", "--threads", "8")
+from tests.web_process import WebProcess
 
 
 class PanelProcess:
     """Start the web server over accounts with so many holdings each; end it with the context."""
 
-    def __init__(self, *, state: Path, port: int, sizes: Sequence[int]) -> None:
-        self.port = port
-        self._environment = clean_environment(DUSTADMIN_STATE_DIR=str(state))
+    def __init__(self, *, state: Path, sizes: Sequence[int], **variables: str) -> None:
+        self._environment = clean_environment(DUSTADMIN_STATE_DIR=str(state), **variables)
         self._sizes = sizes
-        self._state = state
-        self._process: subprocess.Popen[bytes] | None = None
+        self._web = WebProcess(self._environment, state=state)
         self.session = ""  # of a signed-in operator
+        self.token = ""  # of a bot
 
     @property
     def base_url(self) -> str:
         """Return where it listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return self._web.base_url
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.panel_process", *map(str, self._sizes)]
         filled = subprocess.run(
             command, cwd=ROOT, env=self._environment, check=True, capture_output=True, text=True
         )
-        self.session = json.loads(filled.stdout)
-        with (self._state / "panel.log").open("w") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "gunicorn", "dustadmin.wsgi:application"),
-                    *("--bind", f"127.0.0.1:{self.port}", *GUNICORN),
-                    *("--log-level", "warning", "--no-control-socket"),
-                ],
-                cwd=ROOT,
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-            )
-        wait_until(self._answers, seconds=60, what="the pages")
+        ways_in = json.loads(filled.stdout)
+        self.session, self.token = ways_in["session"], ways_in["token"]
+        self._web.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(timeout=30)
-
-    def _answers(self) -> bool:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
+    def __exit__(self, *raised: object) -> None:
+        self._web.__exit__(*raised)
 
 
 def slug_of(size: int) -> str:
@@ -79,8 +54,8 @@ def slug_of(size: int) -> str:
     return f"held-{size}"
 
 
-def fill(sizes: Sequence[int]) -> str:
-    """Make the accounts, collect the files, and return an operator's session."""
+def fill(sizes: Sequence[int]) -> Mapping[str, str]:
+    """Make the accounts, collect the files, and return an operator's session and a bot's token."""
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dustadmin.settings")
@@ -89,6 +64,8 @@ def fill(sizes: Sequence[int]) -> str:
     from django.test import Client
     from django.utils import timezone
 
+    from positions.models import ExchangeAccount, Scope
+    from positions.services import tokens
     from tests.web import builders
 
     call_command("migrate", verbosity=0)
@@ -99,7 +76,15 @@ def fill(sizes: Sequence[int]) -> str:
         builders.snapshot(account, at=now, holdings=builders.crowd(size))
     client = Client()
     client.force_login(builders.person("operator", "Operator"))
-    return client.cookies["sessionid"].value
+    issued = tokens.issue(
+        "grid-7",
+        accounts=ExchangeAccount.objects.all(),
+        scopes=Scope,
+        expires_at=now + timedelta(days=1),
+        actor=builders.SCHEDULER,
+        now=now,
+    )
+    return {"session": client.cookies["sessionid"].value, "token": issued.text}
 
 
 if __name__ == "__main__":

@@ -12,12 +12,15 @@ from positions.admin.switches import switches
 from positions.models import (
     Attempt,
     AuditEvent,
+    BotToken,
+    Claim,
     CleanupPlan,
     CloseOrder,
     DustPolicy,
     ExchangeAccount,
     Fill,
     Halt,
+    Lease,
     Snapshot,
 )
 
@@ -75,6 +78,8 @@ class AccountAdmin(ReadOnlyAdmin):
             (CleanupPlan, "Plans"),
             (CloseOrder, "Orders"),
             (Halt, "Stops"),
+            (Lease, "Leases"),
+            (Claim, "Claims"),
             (AuditEvent, "Events"),
         )
         of_orders = ((Attempt, "Attempts"), (Fill, "Fills"))
@@ -83,4 +88,5 @@ class AccountAdmin(ReadOnlyAdmin):
             list_link(model, text, order__account__id__exact=account.pk)
             for model, text in of_orders
         ]
+        links.append(list_link(BotToken, "Bots' tokens", accounts__id__exact=account.pk))
         return format_html_join(" · ", "{}", ((item,) for item in links))

@@ -8,6 +8,7 @@ from django.db.models import Model
 
 from positions.admin.accounts import AccountAdmin
 from positions.admin.attempts import AttemptAdmin
+from positions.admin.bots import ClaimAdmin, LeaseAdmin, TokenAdmin
 from positions.admin.conversions import ConversionAdmin
 from positions.admin.events import EventAdmin
 from positions.admin.fills import FillAdmin
@@ -21,6 +22,8 @@ from positions.admin.snapshots import SnapshotAdmin
 from positions.models import (
     Attempt,
     AuditEvent,
+    BotToken,
+    Claim,
     CleanupPlan,
     CloseOrder,
     Conversion,
@@ -28,6 +31,7 @@ from positions.models import (
     ExchangeAccount,
     Fill,
     Halt,
+    Lease,
     Position,
     Snapshot,
 )
@@ -44,6 +48,9 @@ PAGES: dict[type[Model], Any] = {
     Fill: FillAdmin,
     AuditEvent: EventAdmin,
     Halt: HaltAdmin,
+    BotToken: TokenAdmin,
+    Lease: LeaseAdmin,
+    Claim: ClaimAdmin,
     User: PeopleAdmin,
     Group: GroupsAdmin,
     Authenticator: AuthenticatorAdmin,

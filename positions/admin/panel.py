@@ -8,7 +8,17 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from positions.models import CleanupPlan, CloseOrder, DustPolicy, ExchangeAccount, Halt
+from positions.models import (
+    BotToken,
+    Claim,
+    CleanupPlan,
+    CloseOrder,
+    DustPolicy,
+    ExchangeAccount,
+    Halt,
+    Lease,
+)
+from positions.models.bots import BotsHold
 
 
 def stop_page(halted: ExchangeAccount | None) -> str:
@@ -18,12 +28,20 @@ def stop_page(halted: ExchangeAccount | None) -> str:
     return reverse("positions:stop_account", args=[halted.slug])
 
 
+def bots_on(hold: BotsHold) -> str:
+    """Return where an account's page lists what bots hold of it."""
+    return reverse("positions:account_detail", args=[hold.account.slug]) + "#bots"
+
+
 ADDRESSES: dict[type[Model], Callable[[Any], str]] = {
     ExchangeAccount: lambda row: reverse("positions:account_detail", args=[row.slug]),
     DustPolicy: lambda row: reverse("positions:policy_detail", args=[row.account.slug]),
     CleanupPlan: lambda row: reverse("positions:plan_detail", args=[row.pk]),
     CloseOrder: lambda row: reverse("positions:order_detail", args=[row.pk]),
     Halt: lambda row: stop_page(row.account),
+    BotToken: lambda row: reverse("positions:bot_list"),
+    Lease: bots_on,
+    Claim: bots_on,
 }
 
 

@@ -24,6 +24,7 @@ class PlanAdmin(ReadOnlyAdmin):
     list_display = [
         "plan_name",
         "account_link",
+        "purpose",
         "status",
         "short_hash",
         "threshold",
@@ -35,13 +36,14 @@ class PlanAdmin(ReadOnlyAdmin):
         "finished_at",
     ]
     list_select_related = ["account"]
-    list_filter = ["account", "status", "created_by", "approved_by", "created_at"]
+    list_filter = ["account", "purpose", "status", "created_by", "approved_by", "created_at"]
     search_fields = ["hash", "^orders__asset", "orders__client_order_id", *NAMES]
     search_help_text = "Plan hash, asset, client order id, or who drafted, approved or started it"
     date_hierarchy = "created_at"
     fields = [
         "in_panel",
         "account",
+        "purpose",
         "status",
         "status_note",
         "hash",
@@ -125,7 +127,7 @@ class PlanAdmin(ReadOnlyAdmin):
 
     @admin.display(description="what stays")
     def skipped_table(self, plan: CleanupPlan) -> SafeString:
-        """Return the dust that stays, with the reasons."""
+        """Return what it was about and stays, with the reasons."""
         return table(
             ["Asset", "Reason", "Why"],
             ([item["asset"], item["reason"], item["message"]] for item in skipped_json(plan)),

@@ -1,9 +1,12 @@
-"""The last look before an order leaves: never more than dust, never more than planned."""
+"""The last look before an order leaves: never more than dust, never more than planned.
+
+An order that enforces the cap was never dust: it may be worth what it was planned to be.
+"""
 
 from dataclasses import dataclass
 from decimal import Decimal
 
-from positions.domain.amounts import ZERO, canonical, floor_to_step
+from positions.domain.amounts import ZERO, canonical, dollars, floor_to_step
 from positions.domain.markets import Market, Ticker
 from positions.domain.policies import Policy
 from positions.domain.verdicts import Reason
@@ -41,14 +44,29 @@ class Look:
     deep_bid: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """What another person approved of one sale that enforces the cap."""
+
+    value_usd: Decimal  # of all that was held
+    price: Decimal  # quote, at planning
+
+
 def last_check(
-    look: Look, *, asset: str, planned: Decimal, threshold: Decimal, policy: Policy
+    look: Look,
+    *,
+    asset: str,
+    planned: Decimal,
+    threshold: Decimal,
+    policy: Policy,
+    enforced: Approved | None = None,
 ) -> Ready | Denied:
     """Return the quantity that may be sold now, or why nothing may.
 
-    `planned` is the planned quantity, base; `threshold` the plan's dust threshold, USD. Less than
-    planned is sold as far as it goes; more than planned means that somebody buys the asset, in
-    parts perhaps, and that what looked like dust may be the first of them: nothing is sold.
+    `planned` is the planned quantity, base; `threshold` the plan's dust threshold, USD; `enforced`
+    what was approved of an order that enforces the cap, None for dust. Less than planned is
+    sold as far as it goes; more than planned means that somebody buys the asset, in parts perhaps,
+    and that what looked like dust may be the first of them: nothing is sold.
     """
     if (chosen := denied_by_choice(asset, policy)) is not None:
         return chosen
@@ -75,17 +93,13 @@ def last_check(
     # The higher of bid and last, so that a thin bid can't make a real position look like dust.
     highest = max(ticker.bid, ticker.last)
     value = look.total * highest * look.quote_price_usd
-    ceiling = threshold * (ONE + policy.price_drift)
-    if value >= ceiling:
-        return Denied(
-            reason=Reason.NO_LONGER_DUST,
-            message=f"Worth ${value:,.2f} now, not below the threshold of ${canonical(threshold)}.",
-        )
-    if value > policy.order_value_limit(threshold):
-        return Denied(
-            reason=Reason.OVER_ORDER_LIMIT,
-            message=f"Worth ${value:,.2f} now, more than one order may be.",
-        )
+    denied = (
+        denied_as_no_dust(value, threshold=threshold, policy=policy)
+        if enforced is None
+        else _denied_as_drifted(value, highest, approved=enforced, policy=policy)
+    )
+    if denied is not None:
+        return denied
     return _within_the_rule(look, market=market, ticker=ticker, planned=planned, policy=policy)
 
 
@@ -99,6 +113,48 @@ def denied_by_choice(asset: str, policy: Policy) -> Denied | None:
     ):
         if asset in assets:
             return Denied(reason=reason, message=f"{asset} {sentence}.")
+    return None
+
+
+def denied_as_no_dust(value: Decimal, *, threshold: Decimal, policy: Policy) -> Denied | None:
+    """Return the denial if it is worth too much to be dust by now, USD."""
+    if value >= threshold * (ONE + policy.price_drift):
+        return Denied(
+            reason=Reason.NO_LONGER_DUST,
+            message=f"Worth {dollars(value)} now, not below the threshold of {dollars(threshold)}.",
+        )
+    if value > policy.order_value_limit(threshold):
+        return Denied(
+            reason=Reason.OVER_ORDER_LIMIT,
+            message=f"Worth {dollars(value)} now, more than one order may be.",
+        )
+    return None
+
+
+def _denied_as_drifted(
+    value: Decimal, price: Decimal, *, approved: Approved, policy: Policy
+) -> Denied | None:
+    """Return the denial if it is worth more by now, USD, or is cheaper, quote, than was approved.
+
+    Less of it may be held than was planned; so its price is compared downwards, not its value.
+    """
+    if price < approved.price * (ONE - policy.price_drift):
+        return Denied(
+            reason=Reason.DRIFTED,
+            message=f"Its price fell from {canonical(approved.price)} to {canonical(price)}.",
+        )
+    ceiling = approved.value_usd * (ONE + policy.price_drift)
+    if value > ceiling:
+        return Denied(
+            reason=Reason.DRIFTED,
+            message=f"Worth {dollars(value)} now, above its ceiling of {dollars(ceiling)}.",
+        )
+    # The guard's default is the dust threshold's; what a person wrote holds for every order.
+    if policy.max_order_value is not None and value > policy.max_order_value:
+        return Denied(
+            reason=Reason.OVER_ORDER_LIMIT,
+            message=f"Worth {dollars(value)} now, more than one order may be.",
+        )
     return None
 
 

@@ -111,11 +111,12 @@ def closing_verdict(
 ) -> Verdict:
     """Return how the holding could be closed, or the first reason why it can't.
 
-    Reasons that a person chose come first, then what holds the balance, then the price, then the
-    ways out. `landing` holds the assets that it may become (`landing_of`).
+    Reasons that a person chose come first, then whose it is, then what holds the balance, then
+    the price, then the ways out. `landing` holds the assets that it may become (`landing_of`).
     """
     return (
         _kept_by_choice(holding, threshold=threshold, policy=policy)
+        or _kept_for_a_bot(holding, circumstances)
         or _kept_by_balance(holding, in_flight=circumstances.in_flight)
         or _kept_by_price(holding)
         or closing_route(holding, policy=policy, landing=landing, terms=circumstances.terms)
@@ -157,6 +158,11 @@ def _kept_by_choice(holding: Holding, *, threshold: Decimal, policy: Policy) -> 
             "Sell it by hand.",
         )
     return None
+
+
+def _kept_for_a_bot(holding: Holding, circumstances: Circumstances) -> Verdict | None:
+    hold = circumstances.hold_on.get(holding.asset)
+    return None if hold is None else hold.verdict()
 
 
 def _kept_by_balance(holding: Holding, *, in_flight: frozenset[str]) -> Verdict | None:
@@ -251,7 +257,7 @@ def at_threshold(
 _STAYS_ANYWAY = frozenset(
     {
         *(Reason.PROTECTED, Reason.FEE_ASSET, Reason.STAKED, Reason.LEVERAGED),
-        *(Reason.MARGIN_DEBT, Reason.LOCKED),
+        *(Reason.LEASED, Reason.CLAIMED_BY_BOT, Reason.MARGIN_DEBT, Reason.LOCKED),
     }
 )
 

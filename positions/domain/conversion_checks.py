@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from positions.domain.amounts import dollars
-from positions.domain.checks import Denied, Ready, denied_by_choice
+from positions.domain.checks import Denied, Ready, denied_as_no_dust, denied_by_choice
 from positions.domain.conversions import Offer
 from positions.domain.policies import Policy
 from positions.domain.verdicts import Reason
-
-ONE = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +54,6 @@ def last_conversion_check(
     # The higher of the market's word and the conversion's, for the whole quantity.
     price = max(look.price_usd, offer.gross * look.target_price_usd / offer.quantity)
     value = look.total * price
-    if value >= threshold * (ONE + policy.price_drift):
-        return Denied(
-            reason=Reason.NO_LONGER_DUST,
-            message=f"Worth {dollars(value)} now, not below the threshold of {dollars(threshold)}.",
-        )
-    if value > policy.order_value_limit(threshold):
-        return Denied(
-            reason=Reason.OVER_ORDER_LIMIT,
-            message=f"Worth {dollars(value)} now, more than one order may be.",
-        )
+    if (denied := denied_as_no_dust(value, threshold=threshold, policy=policy)) is not None:
+        return denied
     return Ready(quantity=offer.quantity)

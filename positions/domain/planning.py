@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from positions.domain.classification import (
     is_residue,
 )
 from positions.domain.conversions import Terms
+from positions.domain.plans import Purpose
 from positions.domain.policies import GuardBroken, Policy, check_threshold
 from positions.domain.verdicts import Category, Reason, Route, Verdict, keep
 from positions.domain.what_if import Slots
@@ -55,8 +57,12 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanDraft:
-    """A plan as it would be executed, largest value first, with its effect on the slots."""
+    """A plan as it would be executed, largest value first, with its effect on the slots.
 
+    One that enforces the cap has the smallest first.
+    """
+
+    purpose: Purpose = Purpose.DUST
     threshold: Decimal
     orders: Sequence[PlannedOrder]
     skipped: Sequence[Skipped]
@@ -82,7 +88,7 @@ def draw_plan(
     threshold: Decimal,
     policy: Policy,
     terms: Terms | None = None,
-    leased: int = 0,
+    leased: AbstractSet[str] = frozenset(),
 ) -> PlanDraft:
     """Return the plan for every closable dust position.
 
@@ -100,36 +106,36 @@ def draw_plan(
         verdicts = _one_batch(verdicts, terms)
     for position, verdict in zip(classified.positions, verdicts, strict=True):
         if verdict.route is None:
-            skipped.append(_skip(position, verdict))
+            skipped.append(skip(position, verdict))
             continue
-        orders.append(_order(position, verdict))
+        orders.append(order_of(position, verdict))
     if not orders:
         raise NothingToClose(
             f"Nothing to plan: no position below ${canonical(threshold)} can be closed now."
         )
-    after = _after(classified, orders, threshold=threshold, policy=policy)
+    after = holdings_after(classified, orders, threshold=threshold, policy=policy)
     draft = PlanDraft(
         threshold=threshold,
         orders=orders,
         skipped=skipped,
         positions_before=len(classified.positions),
         positions_after=len(after),
-        slots_before=Slots(
-            cap=policy.position_cap,
-            counted=_counted([item.holding for item in classified.positions], policy=policy),
-            leased=leased,
+        slots_before=_slots(
+            [item.holding for item in classified.positions], leased=leased, policy=policy
         ),
-        slots_after=Slots(
-            cap=policy.position_cap,
-            counted=_counted(after, policy=policy),
-            leased=leased,
-        ),
+        slots_after=_slots(after, leased=leased, policy=policy),
     )
-    if len(orders) > policy.max_plan_orders:
+    check_guards(draft, policy=policy)
+    return draft
+
+
+def check_guards(draft: PlanDraft, *, policy: Policy) -> None:
+    """Raise `GuardBroken` if the plan has more orders, or is worth more, than the policy allows."""
+    if len(draft.orders) > policy.max_plan_orders:
         raise GuardBroken(
             field_name="max_plan_orders",
             limit=str(policy.max_plan_orders),
-            asked=f"{len(orders)} orders",
+            asked=f"{len(draft.orders)} orders",
         )
     if draft.value_usd > policy.max_plan_value:
         raise GuardBroken(
@@ -137,7 +143,6 @@ def draw_plan(
             limit=f"${canonical(policy.max_plan_value)}",
             asked=f"orders worth ${canonical(draft.value_usd.quantize(Decimal('0.01')))}",
         )
-    return draft
 
 
 def _planned_verdict(
@@ -153,12 +158,17 @@ def _planned_verdict(
         and position.value_usd is not None
         and position.value_usd > limit
     ):
-        return keep(
-            Reason.OVER_ORDER_LIMIT,
-            f"Worth more than the policy lets one order be, ${canonical(limit)}.",
-            "Raise max_order_value.",
-        )
+        return over_order_limit(limit)
     return position.verdict
+
+
+def over_order_limit(limit: Decimal) -> Verdict:
+    """Return the verdict on what is worth more than one order may be, USD."""
+    return keep(
+        Reason.OVER_ORDER_LIMIT,
+        f"Worth more than the policy lets one order be, ${canonical(limit)}.",
+        "Raise max_order_value.",
+    )
 
 
 def _one_batch(verdicts: Sequence[Verdict], terms: Terms) -> list[Verdict]:
@@ -182,7 +192,7 @@ def _one_batch(verdicts: Sequence[Verdict], terms: Terms) -> list[Verdict]:
     return found
 
 
-def _after(
+def holdings_after(
     classified: Classified, orders: Sequence[PlannedOrder], *, threshold: Decimal, policy: Policy
 ) -> list[Holding]:
     """Return the positions as they would be once every order has filled as expected."""
@@ -211,14 +221,18 @@ def _grown(holding: Holding | None, asset: str, *, usd: Decimal) -> Holding:
     return replace(holding, free=holding.free + usd / holding.price_usd)
 
 
-def _counted(holdings: Sequence[Holding], *, policy: Policy) -> int:
-    """Count what takes a slot by the policy, whatever threshold the plan was drawn at."""
-    return sum(
-        is_counted(item, threshold=policy.dust_threshold, policy=policy) for item in holdings
-    )
+def _slots(holdings: Sequence[Holding], *, leased: AbstractSet[str], policy: Policy) -> Slots:
+    """Return the slots by the policy, whatever threshold the plan was drawn at."""
+    counted = {
+        item.asset
+        for item in holdings
+        if is_counted(item, threshold=policy.dust_threshold, policy=policy)
+    }
+    return Slots.of(counted, leased=leased, cap=policy.position_cap)
 
 
-def _order(position: ClassifiedPosition, verdict: Verdict) -> PlannedOrder:
+def order_of(position: ClassifiedPosition, verdict: Verdict) -> PlannedOrder:
+    """Return the order that takes the verdict's route; raise `ValueError` if it has none."""
     if verdict.route is None or verdict.price is None:
         raise ValueError(f"{position.asset} has no route; it can't be planned")
     return PlannedOrder(
@@ -235,7 +249,8 @@ def _order(position: ClassifiedPosition, verdict: Verdict) -> PlannedOrder:
     )
 
 
-def _skip(position: ClassifiedPosition, verdict: Verdict) -> Skipped:
+def skip(position: ClassifiedPosition, verdict: Verdict) -> Skipped:
+    """Return the position with the reason why it stays; raise `ValueError` if it has a route."""
     if verdict.reason is None:
         raise ValueError(f"{position.asset} has a route; it can't be skipped")
     return Skipped(
@@ -256,6 +271,7 @@ def plan_hash(
         "account": account,
         "snapshot": snapshot,
         "policy": policy_version,
+        "purpose": draft.purpose.value,
         "threshold": canonical(draft.threshold),
         "drafted_at": drafted_at,
         "orders": [

@@ -1,6 +1,13 @@
-"""The life of a cleanup plan: one table of states."""
+"""What a cleanup plan is for, and its life: one table of states."""
 
 from enum import StrEnum
+
+
+class Purpose(StrEnum):
+    """Why a plan closes positions."""
+
+    DUST = "DUST"  # they are worth less than the threshold
+    ENFORCE = "ENFORCE"  # more positions count than the cap allows
 
 
 class PlanState(StrEnum):

@@ -4,10 +4,11 @@ A way is a verdict: its route with what it would bring, or the reason why it can
 with the best net is chosen; `closing_route` says why.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 
 from positions.domain.amounts import (
     ZERO,
@@ -20,6 +21,7 @@ from positions.domain.amounts import (
 )
 from positions.domain.balances import Holding
 from positions.domain.conversions import Terms
+from positions.domain.leases import Hold
 from positions.domain.markets import SaleMarket
 from positions.domain.policies import Policy
 from positions.domain.verdicts import Reason, Route, Verdict, keep
@@ -27,12 +29,20 @@ from positions.domain.verdicts import Reason, Route, Verdict, keep
 ONE = Decimal(1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What a verdict depends on beside the holding and the policy."""
+    """What verdicts and slots depend on beside the holdings and the policy."""
 
     in_flight: frozenset[str] = frozenset()  # assets with an order that has not ended
     terms: Terms | None = None  # of the exchange's own conversion; None: it has none
+    holds: frozenset[Hold] = frozenset()  # what bots have leased and claimed
+    leased: frozenset[str] = frozenset()  # assets that leases keep a slot for
+
+    @cached_property
+    def hold_on(self) -> Mapping[str, Hold]:
+        """Return by asset whose it is; where it is leased and claimed, the claim tells more."""
+        leases_first = sorted(self.holds, key=lambda hold: hold.reason is Reason.CLAIMED_BY_BOT)
+        return {hold.asset: hold for hold in leases_first}
 
 
 NOTHING_SPECIAL = Circumstances()

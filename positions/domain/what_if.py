@@ -2,12 +2,13 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from positions.domain.amounts import ZERO
 from positions.domain.balances import Holding
@@ -33,6 +34,11 @@ class Slots:
     cap: int
     counted: int
     leased: int = 0
+
+    @classmethod
+    def of(cls, counted: AbstractSet[str], *, leased: AbstractSet[str], cap: int) -> Self:
+        """Return the slots of these assets; a lease of what is counted takes no second one."""
+        return cls(cap=cap, counted=len(counted), leased=len(leased - counted))
 
     @property
     def used(self) -> int:
@@ -60,6 +66,7 @@ class ThresholdEffect:
     dust: int
     dust_value_usd: Decimal
     counted: int
+    leased: int
     available: int
     over_cap: int
     closable: int
@@ -108,7 +115,7 @@ class Step:
     value_usd: Decimal
     below: ClassifiedPosition  # at every threshold above its value
     from_on: ClassifiedPosition  # at every other threshold
-    frees: int  # slots, once it is below
+    frees: int  # slots, once it is below; none while a lease keeps its slot
     is_residue: bool  # below the threshold it is no position at all
 
 
@@ -182,7 +189,8 @@ class WhatIf:
         """Return what this threshold would mean; more threshold never means fewer free slots."""
         sums = self._sums[bisect_left(self._values, threshold)]
         counted = self._counted_unpriced + self._sums[-1].counted - sums.counted
-        slots = Slots(cap=self._cap, counted=counted)
+        leased = sum(value is None or value < threshold for value in self._leased.values())
+        slots = Slots(cap=self._cap, counted=counted, leased=leased)
         return ThresholdEffect(
             threshold=threshold,
             positions=len(self.unpriced) + len(self._values) - sums.residue,
@@ -190,6 +198,7 @@ class WhatIf:
             dust=sums.dust,
             dust_value_usd=sums.dust_value_usd,
             counted=counted,
+            leased=leased,
             available=slots.available,
             over_cap=slots.over_cap,
             closable=sums.closable,
@@ -222,7 +231,7 @@ class WhatIf:
                 value_usd=value,
                 below=below,
                 from_on=from_on,
-                frees=int(from_on.counted),
+                frees=int(from_on.counted and below.asset not in self._circumstances.leased),
                 is_residue=residue,
             )
             for value, below, from_on, residue in faces
@@ -256,10 +265,27 @@ class WhatIf:
 
         Every other answer about a threshold goes by value.
         """
-        counted = self.at(threshold).counted
+        effect, still = self.at(threshold), frozenset[str]()
         if threshold == self.policy.dust_threshold:
-            counted += len(self._still_counting)
-        return Slots(cap=self._cap, counted=counted)
+            still = self._still_counting
+        leased = effect.leased - len(self._leased.keys() & still)
+        return Slots(cap=self._cap, counted=effect.counted + len(still), leased=leased)
+
+    @cached_property
+    def counted_assets(self) -> frozenset[str]:
+        """Return what takes a slot at the policy's own threshold."""
+        positions = self.classified(self.policy.dust_threshold).positions
+        return frozenset(item.asset for item in positions if item.counted)
+
+    @cached_property
+    def _leased(self) -> Mapping[str, Decimal | None]:
+        """Return up to which threshold each leased asset is counted, so that its lease is not.
+
+        None: it is counted at none.
+        """
+        counts = {item.asset: _value(item) for item in self._from_on if item.counted}
+        counts |= {item.asset: EVERYTHING for item in self.unpriced if item.counted}
+        return {asset: counts.get(asset) for asset in self._circumstances.leased}
 
     def categories(self, threshold: Decimal) -> Counter[Category]:
         """Return how many positions each category has."""

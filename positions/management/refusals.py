@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from positions.domain.amounts import canonical
+from positions.domain.plans import Purpose
 from positions.domain.policies import GuardBroken
 from positions.management.reports import staying
 from positions.selectors.analysis import Analysis
@@ -57,6 +58,7 @@ def _document(
             "status": status,
             "dry_run": dry_run,
             "threshold": canonical(threshold),
+            "purpose": Purpose.DUST.value,
         },
         "orders": [],
         "skipped": skipped,

@@ -1,8 +1,10 @@
 """The tables, one noun a file."""
 
 from positions.models.accounts import Environment, ExchangeAccount
+from positions.models.bots import BotToken, Claim, Lease, LeaseEnd, Scope
 from positions.models.events import AppendOnly, AuditChain, AuditEvent
 from positions.models.halts import Halt
+from positions.models.listings import Listing
 from positions.models.orders import AnswerClass, Attempt, CloseOrder, Conversion, Fill
 from positions.models.plans import CleanupPlan
 from positions.models.policies import DustPolicy
@@ -14,6 +16,8 @@ __all__ = [
     "Attempt",
     "AuditChain",
     "AuditEvent",
+    "BotToken",
+    "Claim",
     "CleanupPlan",
     "CloseOrder",
     "Conversion",
@@ -22,7 +26,11 @@ __all__ = [
     "ExchangeAccount",
     "Fill",
     "Halt",
+    "Lease",
+    "LeaseEnd",
+    "Listing",
     "Position",
+    "Scope",
     "Snapshot",
     "SnapshotStatus",
 ]

@@ -71,6 +71,8 @@ class ExchangeAccount(models.Model):
             ("resolve_order", "Can close an unknown order by hand"),
             ("change_policy", "Can change every field of a policy"),
             ("connect_account", "Can connect exchange accounts"),
+            ("lease_slot", "Can end the leases of bots"),
+            ("claim_asset", "Can give back what bots have claimed"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -3,13 +3,15 @@
 from django.conf import settings
 from django.db import models
 
-from positions.domain.plans import ENDED, LIVE, UNSTARTED, PlanState
+from positions.domain.plans import ENDED, LIVE, UNSTARTED, PlanState, Purpose
 from positions.models.accounts import ExchangeAccount
 from positions.models.fields import ExactDecimalField
 from positions.models.policies import DustPolicy
 from positions.models.snapshots import Snapshot
 
 PLAN_STATES = [(state.value, state.value.replace("_", " ").capitalize()) for state in PlanState]
+
+PURPOSES = [(Purpose.DUST.value, "Close dust"), (Purpose.ENFORCE.value, "Enforce the cap")]
 
 
 class CleanupPlan(models.Model):
@@ -19,6 +21,7 @@ class CleanupPlan(models.Model):
     snapshot = models.ForeignKey(Snapshot, on_delete=models.PROTECT, related_name="plans")
     policy = models.ForeignKey(DustPolicy, on_delete=models.PROTECT, related_name="plans")
     status = models.CharField(max_length=20, choices=PLAN_STATES, default=PlanState.DRAFT)
+    purpose = models.CharField(max_length=10, choices=PURPOSES, default=Purpose.DUST.value)
     hash = models.CharField(max_length=64, db_index=True)
     threshold = ExactDecimalField()
     value_usd = ExactDecimalField()
@@ -62,6 +65,17 @@ class CleanupPlan(models.Model):
     def state(self) -> PlanState:
         """Return the status as the domain's state."""
         return PlanState(self.status)
+
+    @property
+    def enforces_cap(self) -> bool:
+        """Tell whether it closes counted positions, real ones, because there are too many."""
+        return self.purpose == Purpose.ENFORCE
+
+    @property
+    def needs_second_person(self) -> bool:
+        """Tell whether somebody other than its author has to approve it, whoever that is."""
+        limit = self.policy.approval_above
+        return self.enforces_cap or (limit is not None and self.value_usd > limit)
 
     @property
     def short_hash(self) -> str:

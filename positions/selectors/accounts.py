@@ -11,8 +11,9 @@ from positions.domain.what_if import WhatIf
 from positions.models import DustPolicy, ExchangeAccount, Snapshot, SnapshotStatus
 from positions.selectors.analysis import Analysis
 from positions.selectors.conversions import circumstances_of
+from positions.selectors.holds import Held, held_of
 from positions.selectors.memory import wanted, what_ifs_of
-from positions.selectors.snapshots import assets_in_flight, of_this_account
+from positions.selectors.snapshots import of_this_account
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class AccountReading:
     failures: int  # failed readings since the last good one
     failing_since: datetime | None  # the first of them
     analysis: Analysis | None
+    held: Held
     now: datetime
 
     @property
@@ -44,10 +46,11 @@ class AccountReading:
 def policies_in_force() -> QuerySet[DustPolicy]:
     """Return every account's policy in force, with the keys of its newest snapshots."""
     versions = DustPolicy.objects.filter(account=OuterRef("account")).order_by("-version")
-    return _with_snapshots(DustPolicy.objects.filter(pk=Subquery(versions.values("pk")[:1])))
+    return with_snapshots(DustPolicy.objects.filter(pk=Subquery(versions.values("pk")[:1])))
 
 
-def _with_snapshots(policies: QuerySet[DustPolicy]) -> QuerySet[DustPolicy]:
+def with_snapshots(policies: QuerySet[DustPolicy]) -> QuerySet[DustPolicy]:
+    """Return them with the keys of their account's newest snapshot and of its newest good one."""
     snapshots = of_this_account(Snapshot.objects.filter(account=OuterRef("account")))
     snapshots = snapshots.order_by("-taken_at", "-pk")
     good = snapshots.filter(status=SnapshotStatus.GOOD)
@@ -77,22 +80,30 @@ _FAILED_SINCE = {
 }
 
 
-def readings_of(
-    rows: Sequence[DustPolicy], *, in_flight: Mapping[int, frozenset[str]], now: datetime
-) -> list[AccountReading]:
-    """Return the accounts of these policies, in two queries; `in_flight` is by account."""
+def readings_of(rows: Sequence[DustPolicy], *, now: datetime) -> list[AccountReading]:
+    """Return the accounts of these policies, in three queries."""
     snapshots = snapshots_of(rows)
+    goods = {
+        row.account_id: good
+        for row in rows
+        if (good := snapshots.get(row.good_pk)) is not None  # type: ignore[attr-defined]  # annotated
+    }
+    asked_at = {row.account_id: now for row in rows}
+    held = held_of(asked_at | {pk: good.asked_at for pk, good in goods.items()}, now=now)
     policies = {row.account_id: row.as_domain() for row in rows}
     keys = {
         row.account_id: wanted(
             good,
             row=row,
             circumstances=circumstances_of(
-                row.account, good, in_flight=in_flight[row.account_id], now=now
+                row.account,
+                good,
+                held=held[row.account_id],
+                now=now,
             ),
         )
         for row in rows
-        if (good := snapshots.get(row.good_pk)) is not None  # type: ignore[attr-defined]  # annotated
+        if (good := goods.get(row.account_id)) is not None
     }
     what_ifs = what_ifs_of(list(keys.values()))
     return [
@@ -101,6 +112,7 @@ def readings_of(
             policy=policies[row.account_id],
             snapshots=snapshots,
             what_if=what_ifs[keys[row.account_id]] if row.account_id in keys else None,
+            held=held[row.account_id],
             now=now,
         )
         for row in rows
@@ -113,6 +125,7 @@ def _reading_of(
     policy: Policy,
     snapshots: Mapping[int, Snapshot],
     what_if: WhatIf | None,
+    held: Held,
     now: datetime,
 ) -> AccountReading:
     good = snapshots.get(row.good_pk)  # type: ignore[attr-defined]  # annotated
@@ -136,6 +149,7 @@ def _reading_of(
         failures=getattr(good, "failures", None) or 0,
         failing_since=getattr(good, "failing_since", None),
         analysis=analysis,
+        held=held,
         now=now,
     )
 
@@ -143,11 +157,10 @@ def _reading_of(
 def account_reading(slug: str, *, now: datetime) -> AccountReading:
     """Return one account as it was last read; raise `ExchangeAccount.DoesNotExist`."""
     versions = DustPolicy.objects.filter(account__slug=slug)
-    row = _with_snapshots(versions).order_by("-version").first()
+    row = with_snapshots(versions).order_by("-version").first()
     if row is None:
         raise ExchangeAccount.DoesNotExist(f"There is no account {slug}.")
-    in_flight = {row.account_id: assets_in_flight(row.account)}
-    (reading,) = readings_of([row], in_flight=in_flight, now=now)
+    (reading,) = readings_of([row], now=now)
     return reading
 
 

@@ -15,9 +15,10 @@ from positions.domain.verdicts import Category, Reason
 from positions.domain.what_if import Slots, ThresholdEffect, WhatIf
 from positions.models import DustPolicy, ExchangeAccount, Snapshot, SnapshotStatus
 from positions.selectors.conversions import circumstances_of
+from positions.selectors.holds import held_on
 from positions.selectors.memory import what_if_of
 from positions.selectors.plan_checks import ANCHOR_STOPS_AT, ANCHOR_WARNS_AT
-from positions.selectors.snapshots import assets_in_flight, latest, latest_good
+from positions.selectors.snapshots import latest, latest_good
 
 
 class NoSnapshot(Exception):
@@ -173,7 +174,10 @@ def analyse(
             snapshot,
             row=row,
             circumstances=circumstances_of(
-                account, snapshot, in_flight=assets_in_flight(account), now=now
+                account,
+                snapshot,
+                held=held_on(account, snapshot, now=now),
+                now=now,
             ),
         ),
         threshold=policy.dust_threshold if threshold is None else threshold,
@@ -186,7 +190,9 @@ def _recommend(analysis: Analysis) -> Any:
     if slots.over_cap:
         yield Recommendation(
             code="OVER_CAP",
-            message=f"{_count(slots.counted, 'position')} count, the cap is {slots.cap}: "
+            message=f"{_count(slots.counted, 'position')} count"
+            + (f" and {_count(slots.leased, 'slot')} are leased" if slots.leased else "")
+            + f", the cap is {slots.cap}: "
             f"over cap by {slots.over_cap}.",
         )
     if closable:
@@ -244,6 +250,8 @@ PLAIN_REASONS = {
     Reason.BELOW_MIN_QUANTITY: "below the smallest order",
     Reason.NO_MARKET: "without a market",
     Reason.MARKET_HALTED: "with a halted market",
+    Reason.LEASED: "leased by a bot",
+    Reason.CLAIMED_BY_BOT: "claimed by a bot",
     Reason.LOCKED: "locked in an open order",
     Reason.OPEN_ORDER: "with an open order",
     Reason.STAKED: "staked",

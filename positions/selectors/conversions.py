@@ -7,17 +7,23 @@ from positions.domain.conversions import Terms, budget_at
 from positions.domain.routes import Circumstances
 from positions.exchanges.profiles import profile_of
 from positions.models import ExchangeAccount, Snapshot
+from positions.selectors.holds import Held
 
 
 def circumstances_of(
     account: ExchangeAccount,
     snapshot: Snapshot | None,
     *,
-    in_flight: frozenset[str],
+    held: Held,
     now: datetime,
 ) -> Circumstances:
     """Return what the verdicts on a snapshot depend on beside the policy."""
-    return Circumstances(in_flight=in_flight, terms=terms_of(account, snapshot, now=now))
+    return Circumstances(
+        in_flight=held.in_flight,
+        terms=terms_of(account, snapshot, now=now),
+        holds=held.holds,
+        leased=held.leased,
+    )
 
 
 def terms_of(account: ExchangeAccount, snapshot: Snapshot | None, *, now: datetime) -> Terms | None:

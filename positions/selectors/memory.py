@@ -4,7 +4,7 @@ Why nothing here can be outdated: docs/decisions/0014-remembered-snapshots.md.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
@@ -80,15 +80,21 @@ def what_ifs_of(keys: Sequence[Wanted]) -> Mapping[Wanted, WhatIf]:
     if missing:
         holdings = _holdings_of([key.snapshot for key in missing])
         for key in missing:
-            kept = holdings[key.snapshot]
             found[key] = WhatIf(
-                kept if key.remembers else [replace(item, counted_at=None) for item in kept],
+                as_counted(holdings[key.snapshot], remembered=key.remembers),
                 policy=key.policy,
                 cap=key.policy.position_cap,
                 circumstances=key.circumstances,
             )
             _MEMORY.put(key, found[key])
     return found
+
+
+def as_counted(holdings: Iterable[Holding], *, remembered: bool) -> list[Holding]:
+    """Return holdings without what counted before, if the policy has forgotten it since."""
+    if remembered:
+        return list(holdings)
+    return [replace(item, counted_at=None) for item in holdings]
 
 
 def what_if_of(snapshot: Snapshot, *, row: DustPolicy, circumstances: Circumstances) -> WhatIf:

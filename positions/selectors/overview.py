@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import OuterRef, Q, Subquery
 
 from positions.domain.amounts import ZERO
 from positions.domain.orders import CLOSED, OrderState
@@ -140,16 +141,9 @@ def overview(*, now: datetime, halts: Sequence[Halt]) -> Overview:
     open_or_live = ~Q(status__in=CLOSED) | Q(plan__status__in=LIVE)
     for order in CloseOrder.objects.filter(open_or_live).select_related("plan").order_by("pk"):
         orders[order.account_id].append(order)
-    policies = list(policies_in_force().order_by("account__slug"))
-    in_flight = {
-        row.account_id: frozenset(
-            order.asset
-            for order in orders[row.account_id]
-            if order.state not in CLOSED and order.plan.state is not PlanState.DRAFT
-        )
-        for row in policies
-    }
-    excesses = _excesses()
+    excess_pk = Subquery(_EXCESS.values("pk")[:1])
+    policies = list(policies_in_force().annotate(excess_pk=excess_pk).order_by("account__slug"))
+    excesses = _excesses(policies)
     stopped = {halt.account_id: halt for halt in halts}
     rows = [
         _overview_row(
@@ -158,17 +152,26 @@ def overview(*, now: datetime, halts: Sequence[Halt]) -> Overview:
             halt=stopped.get(reading.account.pk),
             excess=excesses.get(reading.account.pk),
         )
-        for reading in readings_of(policies, in_flight=in_flight, now=now)
+        for reading in readings_of(policies, now=now)
     ]
     return Overview(rows=sorted(rows, key=lambda row: (row.rank, row.account.slug)))
 
 
-def _excesses() -> dict[int, AuditEvent]:
+def _excesses(policies: Sequence[Any]) -> dict[int, AuditEvent]:
     """Return what was converted beyond the plan, by account, until somebody starts another plan."""
-    started = CleanupPlan.objects.filter(started_at__isnull=False).order_by()
-    newest = started.values("account").annotate(newest=Max("pk")).values("newest")
-    events = AuditEvent.objects.filter(kind="conversion.exceeded", plan__in=newest)
-    return {event.account_id: event for event in events.order_by("-pk") if event.account_id}
+    found = {row.excess_pk for row in policies if row.excess_pk is not None}
+    events = AuditEvent.objects.filter(pk__in=found) if found else ()
+    return {event.account_id: event for event in events if event.account_id}
+
+
+_STARTED = CleanupPlan.objects.filter(
+    account=OuterRef(OuterRef("account")), started_at__isnull=False
+).order_by("-pk")
+_EXCESS = AuditEvent.objects.filter(
+    kind="conversion.exceeded",
+    account=OuterRef("account"),
+    plan=Subquery(_STARTED.values("pk")[:1]),
+).order_by("pk")
 
 
 _ATTENTION = [

@@ -1,17 +1,23 @@
 """Check a plan before it starts: each check with its measured value and its limit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 
-from positions.domain.amounts import canonical
-from positions.models import CleanupPlan, Position, Snapshot
+from positions.domain.amounts import canonical, floor_to_step
+from positions.domain.enforcement import Excess, excess_of
+from positions.domain.markets import SaleMarket
+from positions.domain.policies import Policy
+from positions.models import CleanupPlan, CloseOrder, Position, Snapshot
 from positions.selectors.acceptance import waits_for_acceptance
 from positions.selectors.halts import halt_that_stops
-from positions.selectors.snapshots import latest_good
+from positions.selectors.holds import assets_in_flight
+from positions.selectors.memory import as_counted
+from positions.selectors.snapshots import latest_good, remembers, shows_all_orders
 
 ANCHOR_STOPS_AT = Decimal("0.03")
 ANCHOR_WARNS_AT = Decimal("0.01")
@@ -33,19 +39,23 @@ class Facts:
     """What the checks compare the plan with, read once."""
 
     newest_policy: int
+    orders: Sequence[CloseOrder]
     newest: Snapshot | None  # the newest good snapshot
     before: Mapping[str, Position]  # by asset, in the plan's own snapshot
     after: Mapping[str, Position]  # by asset, in the newest good snapshot
     stopped: bool
+    excess: Excess | None = None  # of an enforcement plan, beside its own orders
+    shows_all_orders: bool = True  # whether the newest snapshot does
 
 
 def read_facts(plan: CleanupPlan) -> Facts:
-    """Return the facts for one plan, in four queries."""
+    """Return the facts for one plan, in five queries; seven for one that enforces the cap."""
     newest = latest_good(plan.account)
     wanted = {plan.snapshot_id} | ({newest.pk} if newest else set())
-    rows = Position.objects.filter(
-        snapshot__in=wanted, asset__in=plan.orders.order_by().values("asset")
-    )
+    orders = list(plan.orders.all())
+    rows = Position.objects.filter(snapshot__in=wanted)
+    if not plan.enforces_cap:
+        rows = rows.filter(asset__in=[order.asset for order in orders])
     before, after = {}, {}
     for row in rows:
         if row.snapshot_id == plan.snapshot_id:
@@ -56,11 +66,34 @@ def read_facts(plan: CleanupPlan) -> Facts:
         newest_policy=plan.account.policies.order_by("-version").values_list("version", flat=True)[
             0
         ],
+        orders=orders,
         newest=newest,
         before=before,
         after=after,
         stopped=halt_that_stops(plan.account) is not None,
+        **excess_facts(plan, newest, after.values()),
     )
+
+
+def excess_facts(
+    plan: CleanupPlan, newest: Snapshot | None, held: Iterable[Position]
+) -> dict[str, Any]:
+    """Return by how much the cap is exceeded now, for a plan that enforces it; else nothing.
+
+    `held` is everything that the newest snapshot holds.
+    """
+    if not plan.enforces_cap or newest is None:
+        return {}
+    return {
+        "excess": excess_of(
+            as_counted(
+                (row.as_domain() for row in held), remembered=remembers(newest, plan.policy)
+            ),
+            policy=plan.policy.as_domain(),
+            leaving=assets_in_flight(plan.account, beside=plan),
+        ),
+        "shows_all_orders": shows_all_orders(newest),
+    }
 
 
 def plan_checks(plan: CleanupPlan, *, now: datetime, facts: Facts | None = None) -> list[Check]:
@@ -70,6 +103,8 @@ def plan_checks(plan: CleanupPlan, *, now: datetime, facts: Facts | None = None)
         _in_time(plan, now=now),
         _same_policy(plan, facts),
         _prices_and_balances_hold(plan, facts),
+        _rules_hold(plan, facts),
+        *_still_over_the_cap(facts),
         _snapshot_is_fresh(plan, facts, now=now),
         _anchor_holds(plan, facts),
         _exchange_is_verified(plan),
@@ -110,7 +145,8 @@ def _prices_and_balances_hold(plan: CleanupPlan, facts: Facts) -> Check:
     if facts.newest is None or facts.newest.pk == plan.snapshot_id:
         return Check(name=name, passed=True, measured="no newer prices", sentence="")
     most = (Decimal(0), "")
-    for asset, before in sorted(facts.before.items()):
+    for asset in sorted(order.asset for order in facts.orders):
+        before = facts.before[asset]
         problem = _difference(before, facts.after.get(asset))
         if problem is not None:
             return Check(name=name, passed=False, measured=asset, sentence=problem, expires=True)
@@ -141,6 +177,67 @@ def _moved(before: Position, after: Position) -> Decimal:
     if not old or new is None:
         return Decimal(0)
     return Decimal(abs(new - old) / old)
+
+
+def _rules_hold(plan: CleanupPlan, facts: Facts) -> Check:
+    """Compare each sale with what its market takes now; a conversion is asked for its own terms."""
+    policy, problem, sales = plan.policy.as_domain(), "", 0
+    for order in facts.orders:
+        row = facts.after.get(order.asset)
+        if order.symbol and row is not None:
+            sales += 1
+            problem = problem or _no_longer_taken(order, row, policy)
+    return Check(
+        name="The exchange still takes every sale",
+        passed=not problem,
+        measured=f"{sales} compared",
+        sentence=problem,
+        expires=True,
+    )
+
+
+def _no_longer_taken(order: CloseOrder, row: Position, policy: Policy) -> str:
+    sales = [item for item in row.as_domain().sales if item.market.symbol == order.symbol]
+    if not sales or not sales[0].market.active:
+        return f"{order.symbol} is not traded any more."
+    if _takes(sales[0], order, policy):
+        return ""
+    return (
+        f"The exchange's rules have changed: {order.symbol} does not take "
+        f"{canonical(order.quantity)} {order.asset} any more."
+    )
+
+
+def _takes(sale: SaleMarket, order: CloseOrder, policy: Policy) -> bool:
+    rule, quantity = sale.market.rule, order.quantity
+    return bool(
+        rule.min_quantity <= quantity <= (rule.max_quantity or quantity)
+        and floor_to_step(quantity, rule.step_size) == quantity
+        and quantity * order.price >= rule.min_notional * (1 + policy.minimum_margin)
+    )
+
+
+def _still_over_the_cap(facts: Facts) -> list[Check]:
+    """Let no more be closed than is over the cap now, for a plan that enforces it."""
+    if facts.excess is None:
+        return []
+    over, orders = facts.excess.to_close, len(facts.orders)
+    return [
+        Check(
+            name="Still so many over the cap",
+            passed=over >= orders,
+            measured=f"{over} over, {orders} to close",
+            sentence=f"Only {over} position{'' if over == 1 else 's'} still to be closed for the "
+            f"cap of {facts.excess.cap}; the plan would close {orders}.",
+            expires=True,
+        ),
+        Check(
+            name="The newest snapshot shows every order",
+            passed=facts.shows_all_orders,
+            measured="yes" if facts.shows_all_orders else "no",
+            sentence="Orders of another plan have ended since the newest snapshot. Take one first.",
+        ),
+    ]
 
 
 def _snapshot_is_fresh(plan: CleanupPlan, facts: Facts, *, now: datetime) -> Check:

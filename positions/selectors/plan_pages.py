@@ -26,8 +26,9 @@ from positions.models import (
     Snapshot,
 )
 from positions.selectors.conversions import circumstances_of
-from positions.selectors.plan_checks import Check, Facts, plan_checks
-from positions.selectors.plans import PlanView
+from positions.selectors.holds import NOTHING_HELD
+from positions.selectors.plan_checks import Check, Facts, excess_facts, plan_checks
+from positions.selectors.plans import PlanView, left_out
 from positions.selectors.snapshots import latest_good
 
 _REMARKABLE = (
@@ -97,13 +98,14 @@ class PlanPage(PlanView):
     @cached_property
     def checks(self) -> list[Check]:
         """Return the checks of its start, from what was read already."""
-        assets = {order.asset for order in self.orders}
         facts = Facts(
             newest_policy=self.plan.newest_policy,  # type: ignore[attr-defined]  # annotated
+            orders=self.orders,
             newest=self.newest,
-            before={asset: row for asset, row in self.before.items() if asset in assets},
-            after={asset: row for asset, row in self.after.items() if asset in assets},
+            before=self.before,
+            after=self.after,
             stopped=any(halt.account_id in {None, self.plan.account_id} for halt in self.halts),
+            **excess_facts(self.plan, self.newest, self.after.values()),
         )
         return plan_checks(self.plan, now=self.now, facts=facts)
 
@@ -251,7 +253,10 @@ class PlanPage(PlanView):
         """Return why each order takes its route, by asset: what its verdict said at planning."""
         plan = self.plan
         circumstances = circumstances_of(
-            plan.account, plan.snapshot, in_flight=frozenset(), now=plan.created_at
+            plan.account,
+            plan.snapshot,
+            held=NOTHING_HELD,
+            now=plan.created_at,
         )
         found = classify(
             [row.as_domain() for row in self.before.values()],
@@ -259,7 +264,7 @@ class PlanPage(PlanView):
             policy=plan.policy.as_domain(),
             circumstances=circumstances,
         )
-        verdicts = {item.asset: item.verdict for item in found.positions}
+        verdicts = {item.asset: item.closing for item in found.positions}
         return {
             order.asset: verdict.message
             for order in self.orders
@@ -296,8 +301,8 @@ class PlanPage(PlanView):
 
     @cached_property
     def stuck(self) -> list[dict[str, str | None]]:
-        """Return the dust that the plan left out, with its reasons."""
-        return [item for item in self.plan.skipped if item["category"] in {"DUST", "UNPRICED"}]
+        """Return what the plan would have closed and could not, with the reasons."""
+        return left_out(self.plan)
 
 
 def _total(row: Position | None) -> Decimal:

@@ -10,6 +10,7 @@ from typing import Any
 
 from positions.domain.amounts import ZERO, canonical
 from positions.domain.classification import is_residue
+from positions.domain.enforcement import NOT_ASKED_FOR
 from positions.domain.orders import IN_FLIGHT, OPEN, OrderState
 from positions.models import AuditEvent, CleanupPlan, CloseOrder, ExchangeAccount
 from positions.selectors.orders import too_much
@@ -185,16 +186,22 @@ def recent_plans(account: ExchangeAccount, *, most: int = 5) -> list[CleanupPlan
     return list(account.plans.all()[:most])
 
 
+def left_out(plan: CleanupPlan) -> list[dict[str, str | None]]:
+    """Return what the plan would have closed and could not: each with its reason."""
+    if plan.enforces_cap:
+        return [item for item in plan.skipped if item["reason"] not in NOT_ASKED_FOR]
+    return [item for item in plan.skipped if item["category"] in {"DUST", "UNPRICED"}]
+
+
 def skipped_json(plan: CleanupPlan) -> list[dict[str, Any]]:
-    """Return the positions below the threshold that stay, each with its true reason."""
+    """Return the positions that the plan is about and that stay, each with its true reason."""
     return [
         {
             "asset": item["asset"],
             "reason": item["reason"],
             "message": f"{item['message']} {item['remedy']}".strip(),
         }
-        for item in plan.skipped
-        if item["category"] in {"DUST", "UNPRICED"}
+        for item in left_out(plan)
     ]
 
 
@@ -211,6 +218,7 @@ def as_json(view: PlanView, *, dry_run: bool) -> dict[str, Any]:
             "status": plan.status,
             "dry_run": dry_run,
             "threshold": canonical(plan.threshold),
+            "purpose": plan.purpose,
         },
         "orders": [_order_json(order) for order in view.orders],
         "skipped": skipped_json(plan),

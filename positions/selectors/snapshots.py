@@ -1,9 +1,8 @@
-"""Find an account's snapshots and what is busy on it."""
+"""Find an account's snapshots."""
 
 from django.db.models import F, Q, QuerySet
 
-from positions.domain.orders import CLOSED
-from positions.domain.plans import PlanState
+from positions.domain.orders import OrderState
 from positions.models import CloseOrder, DustPolicy, ExchangeAccount, Snapshot, SnapshotStatus
 
 
@@ -31,11 +30,14 @@ def remembers(snapshot: Snapshot, policy: DustPolicy) -> bool:
     return snapshot.asked_at >= policy.threshold_since
 
 
-def assets_in_flight(account: ExchangeAccount) -> frozenset[str]:
-    """Return the assets with an order that is not closed, of a plan that is no mere draft."""
-    return frozenset(
-        CloseOrder.objects.filter(account=account)
-        .exclude(status__in=CLOSED)
-        .exclude(plan__status=PlanState.DRAFT)
-        .values_list("asset", flat=True)
-    )
+MAY_HAVE_SOLD = (
+    *(OrderState.FILLED, OrderState.CANCELED, OrderState.EXPIRED),
+    OrderState.RESOLVED,
+)
+
+
+def shows_all_orders(snapshot: Snapshot) -> bool:
+    """Tell whether the account's balances were asked for after its last order had ended."""
+    return not CloseOrder.objects.filter(
+        account=snapshot.account_id, closed_at__gte=snapshot.asked_at, status__in=MAY_HAVE_SOLD
+    ).exists()

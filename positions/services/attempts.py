@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import close_old_connections, transaction
 
+from positions.domain.leases import Hold
 from positions.domain.orders import OrderState
 from positions.domain.plans import LIVE, PlanState
 from positions.domain.verdicts import Reason
@@ -33,6 +34,7 @@ from positions.models import AnswerClass, Attempt, CleanupPlan, CloseOrder
 from positions.services import halts
 from positions.services.actors import Actor
 from positions.services.evidence import apply_outcome
+from positions.services.holds import locked_holds
 from positions.services.readings import Clock
 from positions.services.requests import note_answer, note_not_sent
 from positions.services.stops import pause_for_a_person
@@ -80,13 +82,21 @@ def locked_state(plan_pk: int) -> PlanState:
 def commit(
     order: CloseOrder, *, quantity: Decimal, turn: Turn, exchange: ExchangePort, now: datetime
 ) -> Attempt | None:
-    """Commit order, attempt and signing time before anything is sent; None if it may not be."""
+    """Commit order, attempt and signing time before anything is sent; None if it may not be.
+
+    An asset that a bot has is denied in the same transaction.
+    """
     try:
         with transaction.atomic():
+            # The account before the plan, as everybody locks: no bot gets the asset meanwhile.
+            hold = locked_holds(order.account_id, [order.asset], now=now).get(order.asset)
             if locked_state(order.plan_id) is not PlanState.RUNNING or halts.why_nothing_may_leave(
                 order.account
             ):
                 release(order, due_at=now + LATER)
+                return None
+            if hold is not None:
+                deny_for(hold, order, now=now)
                 return None
             number = order.attempts.count() + 1
             move_order(
@@ -120,6 +130,11 @@ def commit(
             )
     except LostClaim:
         return None
+
+
+def deny_for(hold: Hold, order: CloseOrder, *, now: datetime) -> None:
+    """Leave the asset to the bot that has it; must run in a transaction."""
+    deny(order, hold.reason, f"{order.asset} is {hold.words}", actor=WORKER, now=now)
 
 
 def may_leave(order: CloseOrder, attempt: Attempt, *, turn: Turn, clock: Clock) -> bool:

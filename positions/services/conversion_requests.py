@@ -34,6 +34,7 @@ from positions.services.attempts import (
     WORKER,
     back_to_planned,
     become_unknown,
+    deny_for,
     is_out_of_time,
     locked_state,
 )
@@ -45,6 +46,7 @@ from positions.services.conversion_windows import (
     locked_account,
     window_given_back,
 )
+from positions.services.holds import locked_holds
 from positions.services.readings import Clock
 from positions.services.requests import note_answer, note_not_sent
 from positions.services.stops import pause_for_a_person
@@ -66,17 +68,36 @@ def request_of(conversion: Conversion) -> ConversionRequest:
 
 
 def commit(
-    orders: list[CloseOrder], quote: ConversionQuote, *, exchange: ExchangePort, now: datetime
+    orders: list[CloseOrder],
+    quote: ConversionQuote,
+    *,
+    exchange: ExchangePort,
+    looked_at: datetime,
+    now: datetime,
 ) -> Conversion | None:
-    """Commit the request and its orders before anything is sent; None if it may not be."""
+    """Commit the request and its orders before anything is sent; None if it may not be.
+
+    Assets that a bot has, or had since the balances were asked for, are denied in the same
+    transaction: the exchange would convert what the bot has bought as well. Then the others are due
+    at once: what the exchange has quoted names exactly the assets that were asked for.
+    """
     plan = orders[0].plan
     signed_at_ms = exchange.now_ms()
     try:
         with transaction.atomic():
+            # The account before the plan, as everybody locks: no bot gets an asset meanwhile.
+            assets = [order.asset for order in orders]
+            holds = locked_holds(plan.account_id, assets, now=now, since=looked_at)
             if locked_state(plan.pk) is not PlanState.RUNNING or halts.why_nothing_may_leave(
                 plan.account
             ):
                 released(orders, due_at=now + LATER)
+                return None
+            if holds:
+                for order in orders:
+                    if order.asset in holds:
+                        deny_for(holds[order.asset], order, now=now)
+                released([order for order in orders if order.asset not in holds], due_at=now)
                 return None
             conversion = Conversion.objects.create(
                 plan=plan,
@@ -88,7 +109,7 @@ def commit(
                 signed_at_ms=signed_at_ms,
                 valid_until_ms=signed_at_ms + exchange.signature_window_ms,
                 request={
-                    "assets": [order.asset for order in orders],
+                    "assets": assets,
                     "target": quote.target,
                     "reference": quote.reference,
                 },

@@ -7,7 +7,8 @@ The steps of `run_conversion`, each of which may be the last:
 3. look into the exchange's history, whoever converted: one conversion a window;
 4. look at balances, open orders, prices and what the exchange offers for exactly these assets, and
    deny what must be left out: its call takes all that is free, so nothing may have grown;
-5. commit the request with the time it is signed with (PLANNED -> SUBMITTING);
+5. commit the request with the time it is signed with (PLANNED -> SUBMITTING); if an asset of it
+   is a bot's, or was since the look, that one is denied instead, and the others begin anew;
 6. send, outside any transaction, after asking for leave as the very last step;
 7. record the answer per asset; no answer that makes sense is UNKNOWN, asked for, never repeated.
 """
@@ -87,8 +88,8 @@ def run_conversion(plan_pk: int, *, clock: Clock) -> None:
         _give_back(orders, error, clock=clock)
         return
     if ready is not None:
-        orders, quote, look_ends_at = ready
-        conversion = commit(orders, quote, exchange=exchange, now=clock())
+        orders, quote, looked_at, look_ends_at = ready
+        conversion = commit(orders, quote, exchange=exchange, looked_at=looked_at, now=clock())
         if conversion is not None:
             send(conversion, orders, exchange=exchange, look_ends_at=look_ends_at, clock=clock)
     finish_if_done(plan, now=clock())
@@ -136,8 +137,11 @@ def _was_made(orders: list[CloseOrder], exchange: ExchangePort, *, clock: Clock)
 
 def _ready(
     orders: list[CloseOrder], exchange: ExchangePort, *, rule: ConversionRule, clock: Clock
-) -> tuple[list[CloseOrder], ConversionQuote, datetime] | None:
-    """Return the orders that may be converted now with their quote, and until when; None: none."""
+) -> tuple[list[CloseOrder], ConversionQuote, datetime, datetime] | None:
+    """Return the orders that may be converted now with their quote, since and until when.
+
+    None: none may.
+    """
     plan = orders[0].plan
     approved = plan.policy.as_domain()
     guards = [approved]
@@ -167,7 +171,7 @@ def _ready(
         if len(kept) < len(named):
             released(kept, due_at=clock())
             return None
-    return kept, quote, asked_at + timedelta(seconds=oldest)
+    return kept, quote, asked_at, asked_at + timedelta(seconds=oldest)
 
 
 def _still_offered(order: CloseOrder, quote: ConversionQuote, *, clock: Clock) -> bool:

@@ -12,7 +12,7 @@ from positions.domain.orders import IN_FLIGHT, OPEN, OrderState
 from positions.domain.plans import ENDED, LIVE, PlanState
 from positions.domain.verdicts import Route
 from positions.models import CleanupPlan, CloseOrder, ExchangeAccount
-from positions.services import policies, snapshots
+from positions.services import claims, leases, policies, snapshots
 from positions.services.attempts import UNSENT, locked_state
 from positions.services.stops import (
     expire_old_plans,
@@ -43,6 +43,8 @@ def due_now(*, now: datetime) -> Iterator[Due]:
     """Yield what is due and mark it as woken; also end what has run out of time."""
     expire_old_plans(now=now)
     halt_what_may_not_run(now=now)
+    leases.end_expired(now=now)
+    claims.end_expired(now=now)
     for account in ExchangeAccount.objects.filter(is_enabled=True):
         if _snapshot_is_due(account, now=now):
             yield Due(task="take_snapshot", pk=account.pk)

@@ -8,12 +8,15 @@ from django.db import transaction
 
 from positions.domain.amounts import canonical
 from positions.domain.classification import classify
+from positions.domain.enforcement import WithinCap, draw_enforcement
 from positions.domain.planning import PlanDraft, PlannedOrder, draw_plan, plan_hash
 from positions.domain.plans import PlanState
 from positions.domain.verdicts import Route
 from positions.models import CleanupPlan, CloseOrder, DustPolicy, ExchangeAccount, Snapshot
 from positions.selectors.conversions import circumstances_of
-from positions.selectors.snapshots import assets_in_flight, latest_good
+from positions.selectors.holds import held_on
+from positions.selectors.memory import as_counted
+from positions.selectors.snapshots import latest_good, remembers, shows_all_orders
 from positions.services import audit, policies
 from positions.services.actors import Actor
 from positions.services.permissions import Permission, require
@@ -38,7 +41,10 @@ def draft_plan(
         _replace_drafts(locked, actor=actor, now=now)
         wanted = rules.dust_threshold if threshold is None else threshold
         circumstances = circumstances_of(
-            locked, snapshot, in_flight=assets_in_flight(locked), now=now
+            locked,
+            snapshot,
+            held=held_on(locked, snapshot, now=now),
+            now=now,
         )
         draft = draw_plan(
             classify(
@@ -50,7 +56,43 @@ def draft_plan(
             threshold=wanted,
             policy=rules,
             terms=circumstances.terms,
+            leased=circumstances.leased,
         )
+        return _kept(locked, draft, policy=policy, snapshot=snapshot, actor=actor, now=now)
+
+
+def draft_enforcement_plan(account: ExchangeAccount, *, actor: Actor, now: datetime) -> CleanupPlan:
+    """Keep the plan that brings the account back to its cap: a dry run, nothing is sent.
+
+    It sells real positions, so only a person drafts one, and another one has to approve it. It
+    replaces older drafts like any plan. Raise `NotPermitted`, `PlanRefused` if the account is not
+    over its cap or has no fresh snapshot, `GuardBroken` or `NothingToClose`.
+    """
+    require(actor, Permission.DRAFT)
+    if actor.user is None:
+        raise PlanRefused("Only a person may draft a plan that enforces the cap.")
+    with transaction.atomic():
+        locked = ExchangeAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
+        policy = policies.in_force(locked)
+        snapshot = _fresh_snapshot(locked, policy, now=now)
+        if not shows_all_orders(snapshot):
+            raise PlanRefused(
+                "Orders of another plan have ended since the newest snapshot. Take a snapshot "
+                "first, so that nothing more is sold than has to be."
+            )
+        _replace_drafts(locked, actor=actor, now=now)
+        held = held_on(locked, snapshot, now=now)
+        try:
+            draft = draw_enforcement(
+                as_counted(
+                    (row.as_domain() for row in snapshot.positions.all()),
+                    remembered=remembers(snapshot, policy),
+                ),
+                policy=policy.as_domain(),
+                circumstances=circumstances_of(locked, snapshot, held=held, now=now),
+            )
+        except WithinCap as within:
+            raise PlanRefused(str(within)) from None
         return _kept(locked, draft, policy=policy, snapshot=snapshot, actor=actor, now=now)
 
 
@@ -87,6 +129,7 @@ def _kept(
         account=account,
         snapshot=snapshot,
         policy=policy,
+        purpose=draft.purpose,
         hash=plan_hash(
             account=account.slug,
             snapshot=snapshot.pk,
@@ -122,12 +165,14 @@ def _kept(
     )
     audit.record(
         "plan.drafted",
-        f"{actor.name} drafted plan {plan.pk}: {len(draft.orders)} orders",
+        f"{actor.name} drafted plan {plan.pk}: {len(draft.orders)} orders"
+        + (" to enforce the cap" if plan.enforces_cap else ""),
         actor=actor,
         at=now,
         plan=plan,
         data={
             "hash": plan.hash,
+            "purpose": draft.purpose.value,
             "snapshot": snapshot.pk,
             "policy": policy.version,
             "threshold": draft.threshold,

@@ -6,7 +6,8 @@ The steps of `run_order`, each of which may be the last:
 2. look at balances, prices and open orders; deny what is no longer dust;
 3. look the order up if an earlier attempt was made: nothing is resent on a guess;
 4. reserve a moment in the pace that all workers share;
-5. commit the attempt with the time it is signed with (PLANNED -> SUBMITTING);
+5. commit the attempt with the time it is signed with (PLANNED -> SUBMITTING), unless a bot has
+   leased or claimed the asset: no bot gets it from then on;
 6. have the next order woken, and wait for the moment;
 7. send, outside any transaction, after asking for leave as the very last step before the request:
    our claim, no pause, no halt, not too late, nothing checked too long ago;
@@ -24,7 +25,7 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import Q
 
-from positions.domain.checks import Denied, last_check
+from positions.domain.checks import Approved, Denied, last_check
 from positions.domain.orders import OrderState
 from positions.domain.plans import PlanState
 from positions.domain.verdicts import Reason
@@ -38,6 +39,7 @@ from positions.exchanges.port import (
     Slot,
 )
 from positions.models import CleanupPlan, CloseOrder
+from positions.selectors.excess import excess_beside
 from positions.services import policies
 from positions.services.attempts import (
     CLAIM,
@@ -116,6 +118,7 @@ def run_order(
         with suppress(PacerUnavailable):
             exchange.pacer.give_back(slot)
         hand_over(1)
+        finish_if_done(order.plan, now=clock())
         return None
     begin = min(HAND_OVER, 3 / max(1, exchange.pacer.orders_within(Decimal(1))))
     if turn.left > begin:
@@ -150,6 +153,9 @@ def _checked(
     was_sent = order.attempts.filter(sent_at__isnull=False).exists()
     if was_sent and _was_placed(order, exchange, clock=clock):
         return None
+    if (why := _no_longer_needed(order, now=clock())) is not None:
+        _denied(order, why.reason, why.message, now=clock())
+        return None
     # Both the guards in force now and those the plan was approved under: the stricter wins.
     approved = policy = order.plan.policy.as_domain()
     if policies.in_force_pk(order.account) != order.plan.policy_id:
@@ -177,12 +183,33 @@ def _checked(
             planned=quantity,
             threshold=min(order.plan.threshold, guards.max_threshold),
             policy=guards,
+            enforced=Approved(value_usd=order.value_usd, price=order.price)
+            if order.plan.enforces_cap
+            else None,
         )
         if isinstance(verdict, Denied):
             _denied(order, verdict.reason, verdict.message, now=clock())
             return None
         quantity = verdict.quantity
     return quantity, look.asked_at + timedelta(seconds=oldest)
+
+
+def _no_longer_needed(order: CloseOrder, *, now: datetime) -> Denied | None:
+    """Return why a sale that enforces the cap is not to be made any more."""
+    if not order.plan.enforces_cap:
+        return None
+    if is_out_of_time(order.plan, now=now):
+        return Denied(reason=Reason.PLAN_HALTED, message="The plan's approval has lapsed.")
+    excess = excess_beside(order)
+    if excess is None:
+        return Denied(reason=Reason.FREES_NO_SLOT, message=f"{order.asset} takes no slot any more.")
+    if excess.to_close > 0:
+        return None
+    return Denied(
+        reason=Reason.WITHIN_CAP,
+        message=f"{excess.counted - excess.leaving} positions count without what leaves already; "
+        f"the cap is {excess.cap}.",
+    )
 
 
 def _looks_from(order: CloseOrder, *, was_sent: bool) -> datetime:

@@ -1,14 +1,17 @@
 """Decide who may do what, for pages, the history and commands alike.
 
 A permission is one of Django's, kept on `ExchangeAccount`; a migration gives each group its own.
-A part of the product (an actor without a user) may do what an operator with a shell can do, but
-never approve, release or close an order by hand: that is a person's.
+A part of the product (an actor without user and token) may do what an operator with a shell can do,
+but never approve, release or close an order by hand: that is a person's. A bot may do what its
+token's scopes say, on the token's accounts.
 """
 
+from datetime import datetime
 from enum import StrEnum
 
 from django.contrib.auth.models import User
 
+from positions.models import BotToken, ExchangeAccount, Scope
 from positions.services.actors import Actor
 
 
@@ -26,6 +29,8 @@ class Permission(StrEnum):
     RESOLVE = "resolve_order"
     POLICY = "change_policy"
     CONNECT = "connect_account"
+    LEASE = "lease_slot"
+    CLAIM = "claim_asset"
 
 
 _VIEWER = frozenset({Permission.VIEW})
@@ -35,6 +40,8 @@ _OPERATOR = _VIEWER | {
     Permission.DRAFT,
     Permission.START,
     Permission.STOP,
+    Permission.LEASE,
+    Permission.CLAIM,
 }
 _APPROVER = _OPERATOR | {Permission.APPROVE, Permission.RELEASE, Permission.RESOLVE}
 _ADMINISTRATOR = frozenset(Permission)
@@ -44,6 +51,12 @@ GROUPS: dict[str, frozenset[Permission]] = {
     "Operator": _OPERATOR,
     "Approver": _APPROVER,
     "Administrator": _ADMINISTRATOR,
+}
+_SCOPES = {
+    Permission.VIEW: Scope.READ,
+    Permission.SNAPSHOT: Scope.READ,
+    Permission.LEASE: Scope.LEASE,
+    Permission.CLAIM: Scope.CLAIM,
 }
 _SERVICE = _ADMINISTRATOR - {Permission.APPROVE, Permission.RELEASE, Permission.RESOLVE}
 
@@ -59,6 +72,8 @@ _SENTENCES = {
     Permission.RESOLVE: "close an order by hand",
     Permission.POLICY: "change this field of the policy",
     Permission.CONNECT: "connect accounts",
+    Permission.LEASE: "reserve or release slots",
+    Permission.CLAIM: "claim assets or give them back",
 }
 
 
@@ -80,6 +95,8 @@ def user_has(user: User, permission: Permission) -> bool:
 
 def has(actor: Actor, permission: Permission) -> bool:
     """Tell whether the actor has the permission."""
+    if actor.token is not None:
+        return permission in _SCOPES and actor.token.may(_SCOPES[permission])
     if actor.user is None:
         return permission in _SERVICE
     return user_has(actor.user, permission)
@@ -88,4 +105,21 @@ def has(actor: Actor, permission: Permission) -> bool:
 def require(actor: Actor, permission: Permission) -> None:
     """Raise `NotPermitted` unless the actor has the permission."""
     if not has(actor, permission):
+        raise NotPermitted(actor, permission)
+
+
+def require_on(
+    account: ExchangeAccount, actor: Actor, permission: Permission, *, now: datetime
+) -> None:
+    """Raise `NotPermitted` unless the actor has the permission on this account.
+
+    A bot's token is read anew: it may have been revoked since the bot came in.
+    """
+    require(actor, permission)
+    if actor.token is None:
+        return
+    valid = BotToken.objects.filter(
+        pk=actor.token.pk, accounts=account, revoked_at=None, expires_at__gt=now
+    )
+    if not valid.exists():
         raise NotPermitted(actor, permission)

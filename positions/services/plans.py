@@ -38,6 +38,12 @@ def check_seen(plan: CleanupPlan, hash_seen: str) -> None:
         raise PlanRefused("This is not the plan that you saw. Look at it again before you start.")
 
 
+def check_attended(plan: CleanupPlan, actor: Actor) -> None:
+    """Raise `PlanRefused` unless a person does it: the cap is never enforced unattended."""
+    if plan.enforces_cap and actor.user is None:
+        raise PlanRefused(f"{plan} enforces the cap: only a person may set it in motion.")
+
+
 def not_now(plan: CleanupPlan, verb: str) -> str:
     """Return why the plan can't take this step in its state."""
     note = f" {plan.status_note}" if plan.status_note else ""

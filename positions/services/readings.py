@@ -30,6 +30,7 @@ class Reading:
     anchor_deviation: Decimal | None
     prices_usd: Mapping[str, Decimal]  # of what sales and conversions pay in, and of fees
     conversion_problem: str
+    listed: frozenset[str]  # every asset that has a market
     requests: int
 
 
@@ -76,6 +77,9 @@ def read_account(
             asset: price for asset in paid_in if (price := prices.price(asset).usd) is not None
         },
         conversion_problem=conversion_problem,
+        listed=frozenset(
+            asset for market in markets.values() for asset in (market.base, market.quote)
+        ),
         requests=exchange.requests - before,
     )
 

@@ -14,7 +14,7 @@ from positions.domain.amounts import canonical
 from positions.domain.balances import Holding
 from positions.domain.classification import counted_at
 from positions.exchanges.port import ExchangeError
-from positions.models import ExchangeAccount, Position, Snapshot, SnapshotStatus
+from positions.models import ExchangeAccount, Listing, Position, Snapshot, SnapshotStatus
 from positions.models.fields import rank_of
 from positions.models.snapshots import columns_of
 from positions.selectors.snapshots import latest_good, of_this_account, remembers
@@ -207,6 +207,7 @@ def _kept(account: ExchangeAccount, reading: Reading, *, trigger: Actor, now: da
             )
             for holding in holdings
         )
+        _keep_listing(account, reading)
         recovered = previous is not None and previous.status == SnapshotStatus.FAILED
         if recovered or trigger.user is not None:
             audit.record(
@@ -218,6 +219,15 @@ def _kept(account: ExchangeAccount, reading: Reading, *, trigger: Actor, now: da
                 data={"snapshot": snapshot.pk, "after_failure": recovered},
             )
     return snapshot
+
+
+def _keep_listing(account: ExchangeAccount, reading: Reading) -> None:
+    """Keep what is traded, if that has changed."""
+    assets = sorted(reading.listed)
+    if not Listing.objects.filter(account=account, assets=assets).exists():
+        Listing.objects.update_or_create(
+            account=account, defaults={"assets": assets, "read_at": reading.asked_at}
+        )
 
 
 def _with_what_counted(account: ExchangeAccount, holdings: Iterable[Holding]) -> list[Holding]:
@@ -248,14 +258,17 @@ def ask_for_snapshot(account: ExchangeAccount, *, actor: Actor, now: datetime) -
     require(actor, Permission.SNAPSHOT)
     check_enabled(account)
     with transaction.atomic():
-        want_snapshot(account, now=now)
-        audit.record(
-            "snapshot.asked",
-            f"{actor.name} asked for a snapshot of {account.slug}",
-            actor=actor,
-            at=now,
-            account=account,
-        )
+        waited_for = ExchangeAccount.objects.exclude(snapshot_due_at=None).filter(pk=account.pk)
+        is_first = not waited_for.exists()
+        want_snapshot(account, now=now)  # anew: a reading under way may have begun before
+        if is_first:  # a bot may ask all the time
+            audit.record(
+                "snapshot.asked",
+                f"{actor.name} asked for a snapshot of {account.slug}",
+                actor=actor,
+                at=now,
+                account=account,
+            )
 
 
 def want_snapshot(account: ExchangeAccount, *, now: datetime) -> None:

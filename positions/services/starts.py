@@ -13,6 +13,7 @@ from positions.services.permissions import Permission, has, require
 from positions.services.plans import (
     NeedsApproval,
     PlanRefused,
+    check_attended,
     check_seen,
     is_author,
     locked_plan,
@@ -22,17 +23,13 @@ from positions.services.stops import expire
 from positions.services.transitions import move_plan
 
 
-def needs_second_person(plan: CleanupPlan) -> bool:
-    """Tell whether somebody other than its author has to approve the plan."""
-    limit = plan.policy.approval_above
-    return limit is not None and plan.value_usd > limit
-
-
 def start_plan(plan: CleanupPlan, *, hash_seen: str, actor: Actor, now: datetime) -> CleanupPlan:
     """Start exactly the plan that was seen; its orders become due.
 
-    Raise `NotPermitted`, `NeedsApproval` (the plan then waits), or `PlanRefused`: a stale hash, a
-    check that fails, a plan that is no draft. What expired is marked so.
+    An approved plan is checked again, by the rights of whoever starts it: an approval is worth
+    nothing after a drift. Raise `NotPermitted`, `NeedsApproval` (the plan then waits), or
+    `PlanRefused`: a stale hash, a check that fails, a plan that is no draft. What expired is marked
+    so.
     """
     require(actor, Permission.START)
     refused: PlanRefused | None = None
@@ -41,6 +38,7 @@ def start_plan(plan: CleanupPlan, *, hash_seen: str, actor: Actor, now: datetime
         check_seen(fresh, hash_seen)
         if fresh.state not in {PlanState.DRAFT, PlanState.APPROVED}:
             raise PlanRefused(not_now(fresh, "started"))
+        check_attended(fresh, actor)
         if fresh.state is PlanState.APPROVED and fresh.account.environment == "live":
             require(actor, Permission.APPROVE)
         failed = [check for check in plan_checks(fresh, now=now) if not check.passed]
@@ -66,7 +64,7 @@ def approve_plan(plan: CleanupPlan, *, hash_seen: str, actor: Actor, now: dateti
         check_seen(fresh, hash_seen)
         if fresh.state not in {PlanState.DRAFT, PlanState.AWAITING_APPROVAL}:
             raise PlanRefused(not_now(fresh, "approved"))
-        if needs_second_person(fresh) and is_author(fresh, actor):
+        if fresh.needs_second_person and is_author(fresh, actor):
             raise PlanRefused("You drafted this plan, so somebody else has to approve it.")
         failed = [check for check in plan_checks(fresh, now=now) if not check.passed]
         if failed:
@@ -80,7 +78,7 @@ def approve_plan(plan: CleanupPlan, *, hash_seen: str, actor: Actor, now: dateti
 
 def _may_approve_alone(plan: CleanupPlan, actor: Actor) -> bool:
     """Tell whether the person who starts the plan may approve it with that."""
-    if needs_second_person(plan):
+    if plan.needs_second_person:
         return has(actor, Permission.APPROVE) and not is_author(plan, actor)
     if plan.account.environment == "live":
         return has(actor, Permission.APPROVE)

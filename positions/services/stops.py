@@ -15,7 +15,14 @@ from positions.selectors.halts import halt_that_stops
 from positions.services import halts
 from positions.services.actors import Actor
 from positions.services.permissions import NotPermitted, Permission, has, require
-from positions.services.plans import BadReason, PlanRefused, is_author, locked_plan, step
+from positions.services.plans import (
+    BadReason,
+    PlanRefused,
+    check_attended,
+    is_author,
+    locked_plan,
+    step,
+)
 from positions.services.snapshots import want_snapshot
 from positions.services.transitions import LostClaim, deny_unsent, move_plan
 
@@ -49,6 +56,10 @@ def resume_plan(plan: CleanupPlan, *, actor: Actor, now: datetime) -> CleanupPla
             raise PlanRefused("Live trading is off.")
     if halt_that_stops(plan.account):
         raise PlanRefused("Everything is stopped. Release the stop first.")
+    check_attended(plan, actor)
+    if plan.needs_second_person and now >= plan.expires_at:
+        # Each order is looked at again before it is sent; but an approval is not for ever.
+        raise PlanRefused(f"The approval of {plan} has lapsed. Halt it and draft a new plan.")
     with transaction.atomic():
         resumed = step(
             plan, PlanState.RUNNING, "plan.resumed", "resumed", actor, now, status_note=""

@@ -24,6 +24,7 @@ from positions.selectors.accounts import (
     what_happened,
 )
 from positions.selectors.analysis import Analysis
+from positions.selectors.bots import holds_of
 from positions.selectors.conversions import terms_of
 from positions.selectors.plans import recent_plans
 from positions.services.dispatch import Due
@@ -53,7 +54,8 @@ def account_page(request: HttpRequest, slug: str) -> HttpResponse:
     """Return the account's page, also as the answer to a step that was refused on it."""
     reading = _reading(slug)
     if reading.analysis is None:
-        return render(request, "positions/account_unread.html", _frame(request, reading))
+        context = _frame(request, reading) | {"holds": holds_of(reading)}
+        return render(request, "positions/account_unread.html", context)
     if getattr(request, "htmx", None) and request.htmx.target == "positions":  # type: ignore[attr-defined]  # set by its middleware
         asked = _asked(request, reading.analysis)
         table = "_positions.html" if reading.slots_known else "_positions_then.html"
@@ -132,6 +134,7 @@ def _whole_page(request: HttpRequest, reading: AccountReading, analysis: Analysi
             "gauge": account_gauge(analysis),
             "happened": [] if reading.slots_known else what_happened(reading),
             "plans": recent_plans(reading.account),
+            "holds": holds_of(reading),
             "presets": _presets(asked),
             "stuck": stuck_by_reason(asked.analysis),
             "terms": terms_of(reading.account, analysis.snapshot, now=reading.now),

@@ -81,7 +81,8 @@ class Chart:
     @cached_property
     def free(self) -> int:
         """Return the free slots at the threshold; below zero over the cap."""
-        return self.stairs.cap - self.analysis.effect.counted
+        effect = self.analysis.effect
+        return self.stairs.cap - effect.counted - effect.leased
 
     @cached_property
     def description(self) -> str:

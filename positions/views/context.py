@@ -37,4 +37,13 @@ def bar(request: HttpRequest) -> dict[str, Any]:
         # Looked for when it is shown: fragments have no bar.
         "kill_switch_on": SimpleLazyObject(lambda: halt_of(request, None)),
         "may": may,
+        "section": _section(request),
     }
+
+
+def _section(request: HttpRequest) -> str:
+    """Return which entry of the bar the page belongs to; empty for none of ours."""
+    match = request.resolver_match
+    if match is None or match.namespace != "positions":
+        return ""
+    return "bots" if match.route.startswith("bots/") else "accounts"

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from positions.domain.plans import PlanState
 from positions.selectors.plan_pages import PlanPage
-from positions.services import starts
 from positions.services.actors import Actor
 from positions.services.permissions import Permission, has
+from positions.services.plans import is_author
 from positions.templatetags.formats import usd
 
 AUTHOR = "You drafted this plan: a second person must approve it."
@@ -28,8 +28,8 @@ class Choice:
 def choice_of(view: PlanPage, actor: Actor) -> Choice:
     """Return the person's choice; without one, why not."""
     plan = view.plan
-    author = actor.user is not None and plan.created_by_id == actor.user.pk
-    second = starts.needs_second_person(plan)
+    author = is_author(plan, actor)
+    second = plan.needs_second_person
     live = plan.account.environment == "live"
     may_start, may_approve = has(actor, Permission.START), has(actor, Permission.APPROVE)
     reject = may_approve or author
@@ -56,6 +56,8 @@ def choice_of(view: PlanPage, actor: Actor) -> Choice:
     if alone:
         return Choice(start=True, reject=reject)
     why = AUTHOR if second else "Live money needs the approval of a person who may give it."
-    if second and not author:
+    if plan.enforces_cap and not author:
+        why = "An approver who did not draft it has to approve a plan that enforces the cap."
+    elif second and not author:
         why = f"Above {usd(plan.policy.approval_above)}, a person who may approve has to."
     return Choice(ask=True, reject=reject, why_not=why)

@@ -1,7 +1,7 @@
 """Answer every refusal in one place: the status, the service's own sentence, and a way back.
 
 NotPermitted -> 403; GuardBroken, BadAmount, BadPolicy, BadReason -> 400; PlanRefused,
-AccountDisabled, NothingToClose, IllegalPlanStep, NotResolvable, LostClaim -> 409;
+AccountDisabled, NothingToClose, IllegalPlanStep, NotResolvable, LostClaim, HoldRefused -> 409;
 QueueUnreachable -> 503.
 
 What nobody foresaw is answered by `broken`.
@@ -25,6 +25,7 @@ from positions.domain.amounts import BadAmount
 from positions.domain.planning import NothingToClose
 from positions.domain.plans import IllegalPlanStep
 from positions.domain.policies import GuardBroken
+from positions.services.holds import HoldRefused
 from positions.services.permissions import NotPermitted, Permission, has, require
 from positions.services.plans import BadReason, PlanRefused
 from positions.services.policies import BadPolicy
@@ -48,6 +49,7 @@ STATUS: dict[type[Exception], int] = {
     IllegalPlanStep: 409,
     NotResolvable: 409,
     LostClaim: 409,
+    HoldRefused: 409,
     QueueUnreachable: 503,
 }
 TITLES = {

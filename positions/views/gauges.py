@@ -48,7 +48,11 @@ class Gauge:
 
 
 def gauge_of(
-    positions: Sequence[ClassifiedPosition], *, cap: int, counting_everything: bool = False
+    positions: Sequence[ClassifiedPosition],
+    *,
+    cap: int,
+    counting_everything: bool = False,
+    leased: int = 0,
 ) -> Gauge:
     """Return the gauge by policy, or as a bot sees it that counts every holding."""
     taking = [item for item in positions if counting_everything or item.counted]
@@ -60,6 +64,7 @@ def gauge_of(
         )
         for item in taking
     ]
+    used += [Cell(kind="leased")] * leased
     dust = [
         item
         for item in positions
@@ -92,7 +97,9 @@ def account_gauge(analysis: Analysis) -> Gauge:
     """Return the gauge of an analysis."""
     if not analysis.is_fresh:
         return unknown_gauge(analysis.policy.position_cap)
-    return gauge_of(analysis.positions, cap=analysis.policy.position_cap)
+    return gauge_of(
+        analysis.positions, cap=analysis.policy.position_cap, leased=analysis.slots.leased
+    )
 
 
 def small_gauge(reading: AccountReading) -> Gauge:

@@ -42,6 +42,16 @@ def draft_plan(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("positions:plan_detail", pk=plan.pk)
 
 
+@require_POST
+@step(account_page)
+def draft_enforcement_plan(request: HttpRequest, slug: str) -> HttpResponse:
+    """Draft the plan that brings the account back to its cap: a dry run, for two people."""
+    actor = actor_of(request)
+    require(actor, Permission.DRAFT)
+    plan = drafts.draft_enforcement_plan(account_named(slug), actor=actor, now=timezone.now())
+    return redirect("positions:plan_detail", pk=plan.pk)
+
+
 # --- One page for the whole life of a plan ------------------------------------------------------
 
 
@@ -72,7 +82,7 @@ def _preview(request: HttpRequest, view: PlanPage) -> dict[str, Any]:
     return {
         "terms": terms_of(view.plan.account, view.newest or view.plan.snapshot, now=view.now),
         "choice": choice_of(view, actor_of(request)) if view.plan.is_unstarted else Choice(),
-        "second_person": starts.needs_second_person(view.plan),
+        "second_person": view.plan.needs_second_person,
         "slots": slots_seen(view),
         "step": {PlanState.APPROVED: 3, PlanState.AWAITING_APPROVAL: 2}.get(view.plan.state, 1),
         "costs": view.expected_fee_usd + view.expected_slippage_usd,

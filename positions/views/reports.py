@@ -32,6 +32,7 @@ COLUMNS = (
     "fee_currency",
     "expected_net_usd",
     "net_usd",
+    "purpose",
 )
 
 
@@ -68,6 +69,7 @@ def _row(order: CloseOrder) -> list[str]:
         disarmed(order.fee_currency),
         _number(order.expected_net_usd),
         _number(order.net_usd),
+        disarmed(order.plan.purpose),
     ]
 
 

@@ -42,8 +42,9 @@ class Staircase:
         self.exchange_minimum_usd = what_if.exchange_minimum_usd
         self.unpriced = [item.asset for item in what_if.unpriced]
         self.unpriced_counted = sum(item.counted for item in what_if.unpriced)
-        self.start = self.cap - what_if.at(Decimal(0)).counted  # free where nothing is dust
-        self.lowest = min(0, self.cap - len(what_if.steps) - len(self.unpriced))
+        first = what_if.at(Decimal(0))
+        self.start = self.cap - first.counted - first.leased  # free where nothing is dust
+        self.lowest = min(0, self.cap - len(what_if.steps) - len(self.unpriced) - first.leased)
         self.risers = self._placed(what_if.steps)
         self.end = self.risers[-1].after if self.risers else self.start  # free where all is dust
 

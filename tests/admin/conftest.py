@@ -11,11 +11,12 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from positions.models import Attempt, CleanupPlan, Conversion, ExchangeAccount, Fill
+from positions.models import Attempt, BotToken, CleanupPlan, Conversion, ExchangeAccount, Fill
 from positions.services import audit, halts
 from positions.services.actors import Actor
 from positions.services.drafts import draft_plan
 from positions.services.starts import start_plan
+from tests.bots import claim, hire_bot, lease
 from tests.commands import builders
 
 ASSETS = ("DOGE", "XRP", "ADA", "PEPE")
@@ -45,7 +46,7 @@ def as_root(root: User) -> Client:
 
 @pytest.fixture
 def history(root: User) -> CleanupPlan:
-    """Return a running plan with attempts, fills, events and a halt."""
+    """Return a running plan with attempts, fills and events, a bot with what it holds, a halt."""
     account = builders.account("demo")
     plan = started(account, actor=Actor.person(root))
     order = plan.orders.get(asset="DOGE")
@@ -96,6 +97,10 @@ def history(root: User) -> CleanupPlan:
             order=order,
             data={"filled_quantity": order.quantity},
         )
+    bot = hire_bot(account, now=timezone.now())
+    BotToken.objects.update(secret_hash=SECRET)
+    lease(account, "NEW", bot=bot, now=timezone.now(), key="key-1")
+    claim(account, "KEPT", bot=bot, now=timezone.now())
     halts.press(account=account, reason="Test", actor=Actor.person(root), now=timezone.now())
     return plan
 

@@ -18,6 +18,8 @@ from django.utils import timezone
 from positions.models import (
     Attempt,
     AuditEvent,
+    BotToken,
+    Claim,
     CleanupPlan,
     CloseOrder,
     Conversion,
@@ -25,6 +27,7 @@ from positions.models import (
     ExchangeAccount,
     Fill,
     Halt,
+    Lease,
     Position,
     Snapshot,
 )
@@ -45,6 +48,9 @@ HISTORY: list[type[Model]] = [
     Fill,
     AuditEvent,
     Halt,
+    BotToken,
+    Lease,
+    Claim,
 ]
 by_name = pytest.mark.parametrize("model", HISTORY, ids=lambda model: model.__name__)
 
@@ -143,7 +149,19 @@ def test_pages_have_query_budgets_too(
 
 @pytest.mark.parametrize(
     "model",
-    [AuditEvent, Attempt, CloseOrder, CleanupPlan, Snapshot, Fill, Halt, DustPolicy],
+    [
+        AuditEvent,
+        Attempt,
+        CloseOrder,
+        CleanupPlan,
+        Snapshot,
+        Fill,
+        Halt,
+        DustPolicy,
+        BotToken,
+        Lease,
+        Claim,
+    ],
     ids=lambda model: model.__name__,
 )
 def test_a_list_is_drilled_down_to_the_days_of_one_month(
@@ -179,7 +197,9 @@ def test_orders_are_found_by_what_people_have_at_hand(
     assert rows_of(as_root.get(listing(AuditEvent), {"q": order.client_order_id}))
 
 
-@pytest.mark.parametrize("model", [CleanupPlan, CloseOrder, AuditEvent, Snapshot, DustPolicy, Halt])
+@pytest.mark.parametrize(
+    "model", [CleanupPlan, CloseOrder, AuditEvent, Snapshot, DustPolicy, Halt, Lease, Claim]
+)
 def test_lists_are_filtered_by_account(
     as_root: Client, history: CleanupPlan, model: type[Model]
 ) -> None:
@@ -225,7 +245,10 @@ def test_an_orders_page_leads_to_its_plan_attempts_fills_and_events(
     assert "<b>5 sold</b>" not in text
 
 
-@pytest.mark.parametrize("model", [ExchangeAccount, DustPolicy, CleanupPlan, CloseOrder, Halt])
+@pytest.mark.parametrize(
+    "model",
+    [ExchangeAccount, DustPolicy, CleanupPlan, CloseOrder, Halt, BotToken, Lease, Claim],
+)
 def test_a_page_of_the_history_leads_to_the_panels_page_that_works(
     as_root: Client, history: CleanupPlan, model: type[Model]
 ) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from positions.management import ports
 from tests.browser.conftest import browser
 from tests.panel_process import PanelProcess
 from tests.web.conftest import operator, web
@@ -18,5 +17,5 @@ POSITIONS = 2000
 def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PanelProcess]:
     """Serve the pages over one account with 2,000 holdings."""
     state = tmp_path_factory.mktemp("panel")
-    with PanelProcess(state=state, port=ports.free_port(), sizes=[POSITIONS]) as process:
+    with PanelProcess(state=state, sizes=[POSITIONS]) as process:
         yield process

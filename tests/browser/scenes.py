@@ -40,6 +40,25 @@ for variables, arguments in json.load(sys.stdin):
     call_command(*arguments)
 """
 
+# What a bot does on the account that stdin names, with the token of the bot grid-7.
+HOLDING = """
+import sys
+import django
+django.setup()
+from django.utils import timezone
+from positions.models import BotToken, ExchangeAccount
+from positions.services import leases
+from positions.services.actors import Actor
+from tests.bots import claim, lease, let_trade
+now, account = timezone.now(), ExchangeAccount.objects.get(slug=sys.stdin.read())
+bot = Actor.bot(BotToken.objects.get(bot="grid-7"))
+let_trade(account, "LINK", "FTT", "AVAX")
+lease(account, "LINK", bot=bot, now=now, ttl=3600)
+claim(account, "FTT", bot=bot, now=now)
+ended = lease(account, "AVAX", bot=bot, now=now, ttl=3600)
+leases.release(ended, opened=None, actor=bot, now=now)
+"""
+
 
 def password_of(up: Up) -> str:
     """Return the first administrator's password from the ready message."""
@@ -83,6 +102,7 @@ class Stage:
             self._converted,
             self._unreachable,
             self._crowded,
+            self._bots,
             self._fixed_pages,
         ):
             # A page of its own: the one before may be about to load itself anew.
@@ -243,6 +263,37 @@ class Stage:
         self.control("latency", {"seconds": "0.4"}, demo="demo-crowded")
         self.start(page)
         self.addresses["plan-running"] = plan
+
+    def _bots(self, page: Page) -> None:
+        self.addresses["account-without-bots"] = "/accounts/desk-four/"
+        for name in ("grid-7", "trend-1"):
+            page.goto("/bots/")
+            page.get_by_label("Bot", exact=True).fill(name)
+            page.get_by_label("desk-two").check()
+            page.get_by_label("Reserve slots").check()
+            page.get_by_label("Claim assets").check()
+            page.get_by_role("button", name="Issue the token").click()
+            page.get_by_text("It is shown this once.").wait_for()
+        self._run(
+            [sys.executable, "-c", HOLDING],
+            told="desk-two",
+            DJANGO_SETTINGS_MODULE="dustadmin.settings",
+        )
+        page.goto("/accounts/desk-two/#bots")
+        for words in ("End it: LINK of grid-7", "Give it back: FTT of grid-7"):
+            page.get_by_label(words).wait_for()
+        page.goto("/bots/")
+        revoke = page.get_by_role("link", name="of grid-7").get_attribute("href")
+        page.get_by_role("link", name="of trend-1").click()
+        page.get_by_role("button", name=re.compile("^Revoke ")).click()
+        page.wait_for_url("**/bots/")
+        self.addresses |= {
+            "bots": "/bots/",
+            "bots-revoke": str(revoke),
+            "account-bots": "/accounts/desk-two/",
+            "history-token": "/admin/positions/bottoken/1/change/",
+            "history-lease": "/admin/positions/lease/1/change/",
+        }
 
     def _order_page(self, page: Page, plan: str, asset: str) -> str:
         other = page.context.new_page()  # the plan's own may be about to load itself anew

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from positions.management import ports
 from tests.browser.visits import signed_in, visit
 from tests.panel_process import PanelProcess, slug_of
 
@@ -21,7 +20,7 @@ MOST_BYTES = 150_000
 def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PanelProcess]:
     """Serve the pages over one crowded account."""
     state = tmp_path_factory.mktemp("panel")
-    with PanelProcess(state=state, port=ports.free_port(), sizes=[POSITIONS]) as process:
+    with PanelProcess(state=state, sizes=[POSITIONS]) as process:
         yield process
 
 

@@ -55,7 +55,7 @@ SELL = ("POST", "/api/v3/order")
 def check_shape(document: dict[str, object]) -> None:
     """Fail unless the document has exactly the promised keys and adds up."""
     assert list(document) == ["account", "plan", "orders", "skipped", "totals"]
-    assert list(document["plan"]) == ["id", "hash", "status", "dry_run", "threshold"]
+    assert list(document["plan"]) == ["id", "hash", "status", "dry_run", "threshold", "purpose"]
     assert all(list(order) == ORDER for order in document["orders"])
     assert all(list(item) == ["asset", "reason", "message"] for item in document["skipped"])
     totals = document["totals"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from positions.domain.checks import Denied, Look, Ready, last_check
+from positions.domain.checks import Approved, Denied, Look, Ready, last_check
 from positions.domain.verdicts import Reason
 from tests.domain.builders import decimals, make_look, make_market, make_policy, make_ticker
 
@@ -32,6 +32,45 @@ def reason_of(look: Look, **facts: Any) -> Reason | None:
 
 def at_price(price: str, **facts: Any) -> Look:
     return make_look(ticker=make_ticker(last=price), **facts)
+
+
+def enforced(look: Look, planned_value: str, **policy: Any) -> Any:
+    return last_check(
+        look,
+        asset="DOGE",
+        planned=Decimal(5),
+        threshold=Decimal(1),
+        policy=make_policy(**policy),
+        enforced=Approved(value_usd=Decimal(planned_value), price=Decimal(10)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("price", "policy", "reason"),
+    [
+        ("10", {}, None),  # worth $50, as planned, and far above the threshold
+        ("10", {"price_drift": "0"}, None),
+        ("10.2", {}, None),
+        ("10.21", {}, Reason.DRIFTED),
+        ("9.8", {}, None),
+        ("9.79", {}, Reason.DRIFTED),
+        ("9.79", {"price_drift": "0.03"}, None),
+        ("10.21", {"price_drift": "0.03"}, None),
+        ("10", {"max_order_value": "50"}, None),
+        ("10", {"max_order_value": "49.99"}, Reason.OVER_ORDER_LIMIT),
+    ],
+)
+def test_an_enforcement_order_leaves_within_the_drift_of_what_was_approved(
+    price: str, policy: dict[str, Any], reason: Reason | None
+) -> None:
+    answer = enforced(at_price(price), "50", **policy)
+    assert (answer.reason if isinstance(answer, Denied) else None) == reason
+
+
+def test_a_thin_bid_hides_no_rise_above_the_ceiling() -> None:
+    look = make_look(ticker=make_ticker(bid="10", ask="10.3", last="10.3"))
+    answer = enforced(look, "50", max_slippage="0.5")
+    assert answer.message == "Worth $51.50 now, above its ceiling of $51.00."
 
 
 def test_dust_as_planned_may_leave() -> None:

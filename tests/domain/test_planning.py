@@ -27,7 +27,10 @@ from tests.domain.builders import (
 
 
 def plan_for(
-    holdings: list[Holding], threshold: str = "1", policy: Policy | None = None, leased: int = 0
+    holdings: list[Holding],
+    threshold: str = "1",
+    policy: Policy | None = None,
+    leased: frozenset[str] = frozenset(),
 ) -> PlanDraft:
     policy = policy or make_policy()
     return draw_plan(
@@ -97,7 +100,8 @@ def test_what_stays_is_listed_with_its_reason() -> None:
 
 
 def test_leases_take_slots_before_and_after() -> None:
-    plan = plan_for(reference_holdings(), leased=5)
+    counted = reference_holdings()[0].asset
+    plan = plan_for(reference_holdings(), leased=frozenset("ABCDE") | {counted})
     assert plan.slots_before.leased == plan.slots_after.leased == 5
     assert plan.slots_after.available == 1
 

@@ -8,6 +8,7 @@ import pytest
 
 from positions.selectors.analysis import Analysis, analyse
 from positions.selectors.plan_pages import plan_page
+from positions.selectors.slots import slots_now
 from positions.services import drafts
 from tests.trading import TEST, World
 
@@ -45,6 +46,7 @@ def test_the_slots_have_what_still_counts_and_the_what_if_goes_by_value(hovering
     read_at(hovering, "0.1001")
     analysis = read_at(hovering, "0.0990")
     assert analysis.slots.counted == by_value + 1
+    assert slots_now(hovering.account, now=hovering.now).slots == analysis.slots
     assert analysis.effect.counted == by_value
     assert "DOGE" in {item.asset for item in analysis.dust}
 

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from tests.bots import claim, hire_bot, lease
 from tests.web import builders
 
 HTMX = {"HX-Request": "true"}
@@ -63,11 +64,15 @@ def addresses(operator: User, now: datetime) -> dict[str, tuple[str, dict[str, s
     ended = builders.account("ended", now=now)
     builders.snapshot(ended, at=now)
     result = builders.finished(ended, by=operator, now=now)
+    bot = hire_bot(result.account, running, now=now)
+    lease(result.account, "NEW", bot=bot, now=now)
+    claim(result.account, "KEPT", bot=bot, now=now)
     draft = builders.draft(builders.ExchangeAccount.objects.get(slug="one"), by=operator, now=now)
     builders.snapshot(draft.account, at=now)
     found |= {
         "account": ("/accounts/one/?sort=-net&category=DUST", {}),
         "account after a failure": ("/accounts/three/", {}),
+        "account with bots": ("/accounts/ended/", {}),
         "account never read": ("/accounts/fresh/", {}),
         "positions": ("/accounts/one/?route=SELL", HTMX | {"HX-Target": "positions"}),
         "what-if": (reverse("positions:what_if", args=["one"]) + "?threshold=2", HTMX),
@@ -84,6 +89,7 @@ def addresses(operator: User, now: datetime) -> dict[str, tuple[str, dict[str, s
         "order": (f"/orders/{plan.orders.get(asset='XRP').pk}/", {}),
         "order progress": (f"/orders/{plan.orders.get(asset='XRP').pk}/progress/", HTMX),
         "ended order": (f"/orders/{result.orders.get(asset='XRP').pk}/", {}),
+        "bots": ("/bots/", {}),
         "refused": ("/accounts/one/?threshold=99", {}),
     }
     return found

@@ -23,6 +23,7 @@ def _pages(account: ExchangeAccount, plan: CleanupPlan) -> list[str]:
         reverse("positions:policy_detail", args=[slug]),
         reverse("positions:plan_detail", args=[pk]),
         reverse("positions:plan_report", args=[pk]),
+        reverse("positions:bot_list"),
         reverse("positions:stop_all"),
         reverse("positions:stop_account", args=[slug]),
     ]
@@ -51,6 +52,7 @@ POSTS = [
     ("unignore_asset", "slug", {"asset": "SOL", "reason": "listed again"}),
     ("policy_detail", "slug", {"dust_threshold": "2", "version": "1", "note": "x"}),
     ("draft_plan", "slug", {"threshold": "1.00"}),
+    ("draft_enforcement_plan", "slug", {}),
     ("stop_account", "slug", {}),
     ("release_account_stop", "slug", {}),
     ("start_plan", "pk", {}),

@@ -14,11 +14,20 @@ from positions.domain.orders import OrderState as S
 from positions.domain.plans import PlanState as P
 from positions.domain.resolutions import Finding
 from positions.exchanges.ccxt_adapter import CcxtExchange
-from positions.models import CloseOrder, Conversion
-from positions.services import conversion_lookups, conversion_requests, conversions, dispatch
+from positions.models import AuditEvent, CloseOrder, Conversion
+from positions.services import (
+    audit,
+    claims,
+    conversion_lookups,
+    conversion_requests,
+    conversions,
+    dispatch,
+)
 from positions.services.actors import Actor
 from positions.services.attempts import CLAIM, UNSENT
+from positions.services.holds import OrderInFlight
 from positions.services.resolutions import resolve_order
+from tests.bots import claim, hire_bot, lease
 from tests.journeys.conversions.steps import (
     CONVERT,
     LITTLE,
@@ -245,3 +254,108 @@ def test_nothing_is_left_due_or_claimed_once_a_batch_is_closed(world: World) -> 
         assert (order.due_at, order.claim_token, order.claimed_until) == (None, "", None)
     assert dues(world, plan) == []
     assert order_of(plan, "SHIB").sent_quantity == Decimal(9000)
+
+
+# A bot's hold on an asset -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("take", "reason"), [(lease, "LEASED"), (claim, "CLAIMED_BY_BOT")])
+def test_what_a_bot_has_taken_is_left_out_and_the_others_are_converted(
+    world: World, take: Any, reason: str
+) -> None:
+    world.change_policy(position_cap=30)
+    plan = world.start(LITTLE)
+    others = set(plan.orders.values_list("asset", flat=True)) - {"SHIB"}
+    take(world.account, "SHIB", bot=hire_bot(world.account, now=world.now), now=world.now)
+    plan = world.work(plan)
+    denied = order_of(plan, "SHIB")
+    assert (denied.state, denied.reason) == (S.DENIED, reason), told(plan)
+    assert "grid-7" in denied.message
+    assert made(world) == others
+    assert sent(world) == 1
+
+
+def test_a_batch_of_which_bots_have_everything_is_not_sent(world: World) -> None:
+    plan = world.start(LITTLE)
+    bot = hire_bot(world.account, now=world.now)
+    for order in plan.orders.all():
+        claim(world.account, order.asset, bot=bot, now=world.now)
+    plan = world.work(plan)
+    assert states(plan) == {S.DENIED}, told(plan)
+    assert plan.state is P.COMPLETED
+    assert sent(world) == 0
+
+
+def test_what_is_committed_with_a_batch_no_bot_gets_until_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = world.start(LITTLE)
+    bot = hire_bot(world.account, now=world.now)
+    refused: list[int] = []
+    send = conversion_requests.send
+
+    def sends(*args: Any, **more: Any) -> None:
+        for take in (lease, claim):
+            with pytest.raises(OrderInFlight) as found:
+                take(world.account, "SHIB", bot=bot, now=world.now)
+            refused.append(found.value.order.plan_id)
+        send(*args, **more)
+
+    monkeypatch.setattr(conversions, "send", sends)
+    plan = world.work(plan)
+    assert refused == [plan.pk, plan.pk]
+    assert states(plan) == {S.FILLED}, told(plan)
+    claim(world.account, "SHIB", bot=bot, now=world.now)
+
+
+@pytest.mark.parametrize("_round", range(3))
+def test_bots_that_take_assets_while_a_batch_is_sent_never_share_one(
+    world: World, _round: int
+) -> None:
+    plan = world.start(LITTLE)
+    bot = hire_bot(world.account, now=world.now)
+    assets = list(plan.orders.values_list("asset", flat=True))
+    taking = [
+        lambda asset=asset: claim(world.account, asset, bot=bot, now=world.now) for asset in assets
+    ]
+    _, *found = at_once(lambda: conversions.run_conversion(plan.pk, clock=world.clock), *taking)
+    plan = world.work(plan)
+    for asset, taken in zip(assets, found, strict=True):
+        order = order_of(plan, asset)
+        if order.state is S.DENIED:
+            assert order.reason == "CLAIMED_BY_BOT", told(plan)
+            assert taken.asset == asset
+            assert asset not in made(world)
+        else:
+            assert order.state is S.FILLED, told(plan)
+            if not isinstance(taken, OrderInFlight):
+                # It was over before the bot came.
+                begun = AuditEvent.objects.get(kind="claim.made", data__asset=asset)
+                assert order.events.get(kind="order.filled").sequence < begun.sequence
+    assert audit.verify_all() == []
+
+
+def test_what_was_a_bots_since_the_look_is_not_converted(world: World) -> None:
+    """The bot has bought and given back between our look at the balances and the commit."""
+    plan = world.start(LITTLE)
+    port = world.port
+    assert port.conversion_rule is not None
+    ready = conversions._ready(
+        conversions._claimed(plan.pk, now=world.now),
+        port,
+        rule=port.conversion_rule,
+        clock=world.clock,
+    )
+    assert ready is not None
+    orders, quote, looked_at, _ = ready
+    bot = hire_bot(world.account, now=world.now)
+    made_by_bot = claim(world.account, orders[0].asset, bot=bot, now=world.now)
+    claims.give_back(made_by_bot, actor=bot, now=world.now)
+    committed = conversion_requests.commit(
+        orders, quote, exchange=world.port, looked_at=looked_at, now=world.now
+    )
+    assert committed is None
+    assert fresh(orders[0]).reason == "CLAIMED_BY_BOT"
+    plan = world.work(plan)
+    assert sent(world) == 1
+    assert {order.state for order in plan.orders.exclude(pk=orders[0].pk)} == {S.FILLED}, told(plan)

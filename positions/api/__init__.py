@@ -1,0 +1,1 @@
+"""The bots' HTTP API under /api/v1/: slots, leases, claims, positions, plans and snapshots."""

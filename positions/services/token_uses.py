@@ -1,0 +1,55 @@
+"""Count each token's requests in Redis, so that all web processes count together.
+
+Without Redis nothing is counted and nothing is refused: a bot has to learn what its slots are.
+"""
+
+from datetime import datetime
+from functools import cache
+
+import redis
+from django.conf import settings
+
+from positions.models import BotToken
+
+_SECONDS = 60
+
+
+class TooManyRequests(Exception):
+    """The token's share of this minute is used up."""
+
+    def __init__(self, *, seconds: int) -> None:
+        """Keep in how many seconds it may ask again."""
+        limit = settings.DUSTADMIN_BOT_REQUESTS_PER_MINUTE
+        super().__init__(
+            f"A token may ask {limit} times a minute. Ask again in {seconds} s; slots have an "
+            "ETag, and a lease needs no polling."
+        )
+        self.seconds = seconds
+
+
+def count_use(token: BotToken, *, now: datetime) -> bool:
+    """Count a request; raise `TooManyRequests` when the minute's share is used up.
+
+    Return whether it is the first one within its minute.
+    """
+    second = int(now.timestamp())
+    key = f"dustadmin:token:{token.prefix}:{second // _SECONDS}"
+    try:
+        with _client(settings.REDIS_URL).pipeline(transaction=False) as pipeline:
+            pipeline.incr(key)
+            pipeline.expire(key, 2 * _SECONDS)
+            count = int(pipeline.execute()[0])
+    except (redis.RedisError, OSError, AttributeError):
+        # That Redis is gone, /readyz tells. An AttributeError is what redis-py leaves when a
+        # connection is lost while it greets (seen with 8.1 under load).
+        return False
+    if count > settings.DUSTADMIN_BOT_REQUESTS_PER_MINUTE:
+        raise TooManyRequests(seconds=_SECONDS - second % _SECONDS)
+    return count == 1
+
+
+@cache
+def _client(url: str) -> redis.Redis:
+    """Return the process's client: a request must not connect anew, nor wait long."""
+    # The older protocol greets with fewer answers to wait for.
+    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, protocol=2)
