@@ -1,6 +1,5 @@
 """Show the bots' tokens, and what they leased and claimed; of a token's secret nothing is shown."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -17,10 +16,12 @@ from positions.models.bots import BotsHold
 from positions.selectors.bots import state_of
 
 
-class _YesOrNo(admin.SimpleListFilter):
-    """Filter by what is true of a row at this moment."""
+class _HoldsNow(admin.SimpleListFilter):
+    """Filter by whether a row was not ended, and its time is not over."""
 
     choices_of: tuple[str, str]
+    ended: str  # the field that tells when somebody ended it
+    until: str  # the field of its own end
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the two choices."""
@@ -30,44 +31,32 @@ class _YesOrNo(admin.SimpleListFilter):
         """Return the rows of which it is true, or the others."""
         if self.value() is None:
             return queryset
-        true = self.condition(now=timezone.now())
+        true = Q(**{self.ended: None, f"{self.until}__gt": timezone.now()})
         return queryset.filter(true if self.value() == "yes" else ~true)
 
-    def condition(self, *, now: datetime) -> Q:
-        """Return what has to be true."""
-        raise NotImplementedError
 
-
-class IsValid(_YesOrNo):
+class IsValid(_HoldsNow):
     """Filter tokens by whether they open anything."""
 
     title = "valid"
     parameter_name = "valid"
     choices_of = ("Valid", "Expired or revoked")
-
-    def condition(self, *, now: datetime) -> Q:
-        """Return what makes a token valid."""
-        return Q(revoked_at=None, expires_at__gt=now)
+    ended, until = "revoked_at", "expires_at"
 
 
-class LeaseInForce(_YesOrNo):
+class LeaseInForce(_HoldsNow):
     """Filter leases by whether they hold now."""
 
     title = "in force"
     parameter_name = "in_force"
     choices_of = ("Yes", "Ended")
-
-    def condition(self, *, now: datetime) -> Q:
-        """Return what keeps a lease in force."""
-        return Q(ended_at=None, expires_at__gt=now)
+    ended, until = "ended_at", "expires_at"
 
 
 class ClaimInForce(LeaseInForce):
     """Filter claims by whether they hold now."""
 
-    def condition(self, *, now: datetime) -> Q:
-        """Return what keeps a claim in force."""
-        return Q(ended_at=None, until__gt=now)
+    until = "until"
 
 
 class TokenAdmin(ReadOnlyAdmin):

@@ -14,6 +14,7 @@ from positions.services.holds import (
     check_exists,
     check_free,
     check_owner,
+    for_each_account,
     locked_for,
     moment_after_wait,
     plain_text,
@@ -85,12 +86,8 @@ def give_back(claim: Claim, *, actor: Actor, now: datetime) -> Claim:
 
 def end_expired(*, now: datetime) -> None:
     """Write down the end of every claim whose time is over; it has ended, written down or not."""
-    over = Claim.objects.filter(ended_at=None, until__lte=now).order_by()
-    for account in ExchangeAccount.objects.filter(pk__in=over.values("account")):
-        with transaction.atomic():
-            _end_expired_of(
-                ExchangeAccount.objects.select_for_update(no_key=True).get(pk=account.pk), now=now
-            )
+    over = Claim.objects.filter(ended_at=None, until__lte=now)
+    for_each_account(over, lambda account: _end_expired_of(account, now=now))
 
 
 def _end_expired_of(account: ExchangeAccount, *, now: datetime) -> None:

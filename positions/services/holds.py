@@ -11,9 +11,12 @@ is held; each looks for the other there. Whoever comes second finds the first.
         HoldOver            it has ended already; ask for a new one
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from positions.domain.leases import Hold
@@ -98,6 +101,13 @@ def locked_for(
     locked = ExchangeAccount.objects.select_for_update(no_key=True).get(pk=account.pk)
     require_on(locked, actor, permission, now=now)
     return locked
+
+
+def for_each_account(holds: QuerySet[Any, Any], do: Callable[[ExchangeAccount], None]) -> None:
+    """Do it for each account that has some of these, one after the other, while it is held."""
+    for pk in holds.order_by().values_list("account", flat=True).distinct():
+        with transaction.atomic():
+            do(ExchangeAccount.objects.select_for_update(no_key=True).get(pk=pk))
 
 
 def moment_after_wait(now: datetime) -> datetime:

@@ -25,6 +25,7 @@ from positions.services.holds import (
     check_exists,
     check_free,
     check_owner,
+    for_each_account,
     locked_for,
     moment_after_wait,
     plain_text,
@@ -185,12 +186,8 @@ def _locked(lease: Lease, *, actor: Actor, now: datetime) -> Lease:
 
 def end_expired(*, now: datetime) -> None:
     """Write down the end of every lease whose time is over; it has ended, written down or not."""
-    over = Lease.objects.filter(ended_at=None, expires_at__lte=now).order_by()
-    for account in ExchangeAccount.objects.filter(pk__in=over.values("account")):
-        with transaction.atomic():
-            _end_expired_of(
-                ExchangeAccount.objects.select_for_update(no_key=True).get(pk=account.pk), now=now
-            )
+    over = Lease.objects.filter(ended_at=None, expires_at__lte=now)
+    for_each_account(over, lambda account: _end_expired_of(account, now=now))
 
 
 def _end_expired_of(account: ExchangeAccount, *, now: datetime) -> None:
