@@ -1,5 +1,7 @@
 """Show the bots' tokens, and what they leased and claimed; of a token's secret nothing is shown."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -17,11 +19,10 @@ from positions.selectors.bots import state_of
 
 
 class _HoldsNow(admin.SimpleListFilter):
-    """Filter by whether a row was not ended, and its time is not over."""
+    """Filter by what is true of a row at this moment."""
 
     choices_of: tuple[str, str]
-    ended: str  # the field that tells when somebody ended it
-    until: str  # the field of its own end
+    true: Callable[[datetime], Q]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the two choices."""
@@ -31,7 +32,7 @@ class _HoldsNow(admin.SimpleListFilter):
         """Return the rows of which it is true, or the others."""
         if self.value() is None:
             return queryset
-        true = Q(**{self.ended: None, f"{self.until}__gt": timezone.now()})
+        true = type(self).true(timezone.now())
         return queryset.filter(true if self.value() == "yes" else ~true)
 
 
@@ -41,7 +42,7 @@ class IsValid(_HoldsNow):
     title = "valid"
     parameter_name = "valid"
     choices_of = ("Valid", "Expired or revoked")
-    ended, until = "revoked_at", "expires_at"
+    true = BotToken.valid
 
 
 class LeaseInForce(_HoldsNow):
@@ -50,13 +51,13 @@ class LeaseInForce(_HoldsNow):
     title = "in force"
     parameter_name = "in_force"
     choices_of = ("Yes", "Ended")
-    ended, until = "ended_at", "expires_at"
+    true = Lease.in_force
 
 
 class ClaimInForce(LeaseInForce):
     """Filter claims by whether they hold now."""
 
-    until = "until"
+    true = Claim.in_force
 
 
 class TokenAdmin(ReadOnlyAdmin):

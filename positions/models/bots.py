@@ -1,5 +1,7 @@
 """Keep the bots' tokens, the slots that they reserved and the assets that they claimed."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -46,6 +48,11 @@ class BotToken(models.Model):
     def __str__(self) -> str:
         """Return whose it is, and which."""
         return f"{self.bot} ({self.prefix})"
+
+    @staticmethod
+    def valid(now: datetime) -> Q:
+        """Return what is true of tokens that open something."""
+        return Q(revoked_at=None, expires_at__gt=now)
 
     def may(self, scope: Scope) -> bool:
         """Tell whether it has the scope."""
@@ -111,6 +118,11 @@ class Lease(BotsHold):
             models.Index(fields=["expires_at"], condition=Q(ended_at=None), name="leases_in_force"),
         ]
 
+    @staticmethod
+    def in_force(now: datetime) -> Q:
+        """Return what is true of leases that hold now, whether their end is written down or not."""
+        return Q(ended_at=None, expires_at__gt=now)
+
 
 class Claim(BotsHold):
     """An asset that is a bot's for some time: no plan touches it."""
@@ -132,3 +144,8 @@ class Claim(BotsHold):
         indexes = [
             models.Index(fields=["until"], condition=Q(ended_at=None), name="claims_in_force")
         ]
+
+    @staticmethod
+    def in_force(now: datetime) -> Q:
+        """Return what is true of claims that hold now, whether their end is written down or not."""
+        return Q(ended_at=None, until__gt=now)

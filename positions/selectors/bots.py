@@ -53,7 +53,7 @@ def token_rows(*, now: datetime) -> list[TokenRow]:
 
 def valid_tokens(bot: str, *, now: datetime) -> QuerySet[BotToken]:
     """Return the tokens that let a bot in now."""
-    return BotToken.objects.filter(bot=bot, revoked_at=None, expires_at__gt=now)
+    return BotToken.objects.filter(BotToken.valid(now), bot=bot)
 
 
 # --- What bots hold -----------------------------------------------------------------------------
@@ -70,6 +70,6 @@ def holds_of(reading: AccountReading) -> list[ShownHold]:
 
 def held_by(bot: str, *, now: datetime) -> list[Lease | Claim]:
     """Return what a bot holds in force, on all accounts."""
-    leases = Lease.objects.filter(bot=bot, ended_at=None, expires_at__gt=now)
-    claims = Claim.objects.filter(bot=bot, ended_at=None, until__gt=now)
+    leases = Lease.objects.filter(Lease.in_force(now), bot=bot)
+    claims = Claim.objects.filter(Claim.in_force(now), bot=bot)
     return [*leases.select_related("account"), *claims.select_related("account")]

@@ -55,7 +55,7 @@ def held_of(asked_at: Mapping[int, datetime], *, now: datetime) -> Mapping[int, 
     found: defaultdict[int, list[_Row]] = defaultdict(list)
     for row in _rows(
         _leases(Lease.objects.filter(ours & told)),
-        _claims(Claim.objects.filter(ours, ended_at=None, until__gt=now)),
+        _claims(Claim.objects.filter(ours, Claim.in_force(now))),
         _orders(_in_flight().filter(ours)),
     ):
         found[row.account].append(row)
@@ -93,15 +93,13 @@ def holds_on(
     With `since` also those that have ended from that moment on.
     """
     ours = Q(account=account_pk, asset__in=assets)
-    if since is None:
-        ours &= Q(ended_at=None)
-    else:
-        ours &= Q(ended_at=None) | Q(ended_at__gte=since)
-        now = since
+    leases, claims = Lease.in_force(since or now), Claim.in_force(since or now)
+    if since is not None:
+        leases |= Q(ended_at__gte=since)
+        claims |= Q(ended_at__gte=since)
     found: defaultdict[str, list[Hold]] = defaultdict(list)
     for row in _rows(
-        _leases(Lease.objects.filter(ours, expires_at__gt=now)),
-        _claims(Claim.objects.filter(ours, until__gt=now)),
+        _leases(Lease.objects.filter(ours, leases)), _claims(Claim.objects.filter(ours, claims))
     ):
         found[row.asset].append(row.as_hold())
     return found
@@ -120,12 +118,12 @@ def assets_in_flight(account: ExchangeAccount, *, beside: CleanupPlan) -> frozen
 
 def leases_in_force(account: ExchangeAccount, *, now: datetime) -> QuerySet[Lease]:
     """Return the leases that bots have now, the newest first."""
-    return account.leases.filter(ended_at=None, expires_at__gt=now)
+    return account.leases.filter(Lease.in_force(now))
 
 
 def claims_in_force(account: ExchangeAccount, *, now: datetime) -> QuerySet[Claim]:
     """Return the claims that bots have now, the newest first."""
-    return account.claims.filter(ended_at=None, until__gt=now)
+    return account.claims.filter(Claim.in_force(now))
 
 
 # --- Three tables in one query -------------------------------------------------------------------

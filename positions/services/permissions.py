@@ -118,8 +118,6 @@ def require_on(
     require(actor, permission)
     if actor.token is None:
         return
-    valid = BotToken.objects.filter(
-        pk=actor.token.pk, accounts=account, revoked_at=None, expires_at__gt=now
-    )
+    valid = BotToken.objects.filter(BotToken.valid(now), pk=actor.token.pk, accounts=account)
     if not valid.exists():
         raise NotPermitted(actor, permission)
