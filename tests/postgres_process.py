@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Self
 
 # Nobody wants these databases after a power cut. What a stopped server has committed stays.
-_CONFIGURATION = "fsync = off\nfull_page_writes = off\n"
+# Several tests at a time, and some of them are 64 bots with a connection each.
+_CONFIGURATION = "fsync = off\nfull_page_writes = off\nmax_connections = 400\n"
 
 
 class PostgresProcess:

@@ -70,11 +70,9 @@ def running_valkey() -> Iterator[ValkeyProcess]:
 def valkey(running_valkey: ValkeyProcess, settings: Any) -> Iterator[ValkeyProcess]:
     """Point the services to an empty Valkey."""
     settings.REDIS_URL = running_valkey.url
-    redis_client.cache_clear()
     redis_client().flushall()
     yield running_valkey
     redis_client().close()
-    redis_client.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -48,10 +48,15 @@ class WebProcess:
         """Return where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def said(self) -> str:
+        """Return its log so far."""
+        return self._said.read_text()
+
     def _listens_at(self) -> int:
         assert self._process is not None
-        assert self._process.poll() is None, self._said.read_text()
-        _, _, found = self._said.read_text().partition("Listening at: http://127.0.0.1:")
+        assert self._process.poll() is None, self.said
+        _, _, found = self.said.partition("Listening at: http://127.0.0.1:")
         return int(found.split()[0]) if found.split() else 0
 
     def _answers(self) -> bool:

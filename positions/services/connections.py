@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 
 import redis
 from django.conf import settings
@@ -13,11 +14,24 @@ from positions.exchanges.port import ExchangePort
 from positions.models import ExchangeAccount
 from positions.services.credentials import Credentials, decrypted
 
+_ONE_THREAD = Lock()
+
+
+def redis_client(*, patience: float = 5) -> redis.Redis:
+    """Return this process's Redis client; it connects when it is first used.
+
+    There is one for each patience, in seconds. Its making lets one thread in at a time: a second
+    client would be thrown away and, as redis-py does then, close the connections of whoever has it.
+    """
+    with _ONE_THREAD:
+        return _redis_client(settings.REDIS_URL, patience)
+
 
 @cache
-def redis_client() -> redis.Redis:
-    """Return this process's Redis client; it connects when it is first used."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
+def _redis_client(url: str, patience: float) -> redis.Redis:
+    return redis.Redis.from_url(
+        url, socket_timeout=patience, socket_connect_timeout=min(patience, 2)
+    )
 
 
 def open_exchange(account: ExchangeAccount, policy: Policy) -> ExchangePort:

@@ -4,14 +4,15 @@ Without Redis nothing is counted and nothing is refused: a bot has to learn what
 """
 
 from datetime import datetime
-from functools import cache
 
 import redis
 from django.conf import settings
 
 from positions.models import BotToken
+from positions.services.connections import redis_client
 
 _SECONDS = 60
+_PATIENCE = 1  # seconds; a bot must not wait long for what is only counted
 
 
 class TooManyRequests(Exception):
@@ -35,21 +36,12 @@ def count_use(token: BotToken, *, now: datetime) -> bool:
     second = int(now.timestamp())
     key = f"dustadmin:token:{token.prefix}:{second // _SECONDS}"
     try:
-        with _client(settings.REDIS_URL).pipeline(transaction=False) as pipeline:
+        with redis_client(patience=_PATIENCE).pipeline(transaction=False) as pipeline:
             pipeline.incr(key)
             pipeline.expire(key, 2 * _SECONDS)
             count = int(pipeline.execute()[0])
-    except (redis.RedisError, OSError, AttributeError):
-        # That Redis is gone, /readyz tells. An AttributeError is what redis-py leaves when a
-        # connection is lost while it greets (seen with 8.1 under load).
-        return False
+    except redis.RedisError:
+        return False  # that Redis is gone, /readyz tells
     if count > settings.DUSTADMIN_BOT_REQUESTS_PER_MINUTE:
         raise TooManyRequests(seconds=_SECONDS - second % _SECONDS)
     return count == 1
-
-
-@cache
-def _client(url: str) -> redis.Redis:
-    """Return the process's client: a request must not connect anew, nor wait long."""
-    # The older protocol greets with fewer answers to wait for.
-    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, protocol=2)

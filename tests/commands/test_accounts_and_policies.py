@@ -84,17 +84,13 @@ def test_an_account_that_makes_no_sense_is_exit_2(
 def test_without_redis_there_is_one_line_and_exit_2(
     manage: Manage, keys: dict[str, str], settings: Any, tmp_path: Any
 ) -> None:
-    from positions.services.connections import redis_client
-
     settings.REDIS_URL = f"unix://{tmp_path}/none.sock"
-    redis_client.cache_clear()
     builders.account()
     assert "Redis does not answer" in manage("take_snapshot", "held").problem
     for arguments in (["--inline"], []):
         result = manage("close_dust_positions", "held", "--yes", *arguments)
         assert (result.code, result.out) == (2, "")
         assert "Redis does not answer" in result.problem
-    redis_client.cache_clear()
 
 
 @pytest.mark.django_db

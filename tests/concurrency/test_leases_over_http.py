@@ -48,7 +48,7 @@ def test_every_slot_is_leased_once_and_nobody_gets_another_answer(
                 for text, asset in zip(texts, assets, strict=True)
             )
         )
-        assert Counter(found) == {201: FREE, 409: BOTS - FREE}, number
+        assert Counter(found) == {201: FREE, 409: BOTS - FREE}, f"{number}: {served.said}"
         assert Lease.objects.filter(ended_at=None).count() == FREE
         Lease.objects.filter(ended_at=None).update(ended_at=world.now, opened=False)
     assert audit.verify_all() == []

@@ -73,7 +73,6 @@ def test_without_redis_the_markets_are_not_read(
 ) -> None:
     from positions.services.connections import redis_client
 
-    redis_client.cache_clear()
     with ValkeyProcess() as server:
         settings.REDIS_URL = server.url  # type: ignore[attr-defined]
         port = open_port()
@@ -81,5 +80,4 @@ def test_without_redis_the_markets_are_not_read(
         with pytest.raises(PacerUnavailable, match="Redis does not answer"):
             port.markets()
         redis_client().close()
-    redis_client.cache_clear()
     assert exchange.ledger()["requests"] == []

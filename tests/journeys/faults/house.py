@@ -152,8 +152,6 @@ def open_house(folder: Path, ground: Ground = BINANCE) -> Iterator[House]:
         patches.setattr(ccxt_adapter, "MARKETS", MarketCache())
         patches.setattr(ccxt_adapter, "_CLIENTS", threading.local())
         patches.setattr(adapters, "DEFAULT_CA_BUNDLE_PATH", str(authority))
-        redis_client.cache_clear()
-        stack.callback(redis_client.cache_clear)
         stack.callback(lambda: redis_client().close())
         stack.callback(close_clients)
         exchange.control("POST", "limits", dict(ground.limits))
