@@ -6,11 +6,11 @@ SECONDS ?= 120
 # Five at a time on two cores: many tests wait for a process, a clock or a pace. In the order of
 # their folders, so that those that take long begin early and the last ones are short.
 PYTEST_ARGS ?= -n 5 --dist loadfile --no-loadscope-reorder
-# Models, services, concurrency and the journeys of an order are tested on PostgreSQL as well. What
-# harms processes (faults/apart, the soak) and pages, commands and `up` run there on demand:
-# python -m tests.on_postgres FOLDER.
-ON_POSTGRES := $(addprefix tests/,concurrency services $(addprefix journeys/, faults/stepped \
-	faults/together test_closing_by_hand.py test_kill_switch.py test_plans_at_once.py))
+# What several hands do at once, the services, and orders in the hands of real workers are tested on
+# PostgreSQL as well. The rest runs there on demand: python -m tests.on_postgres FOLDER.
+ON_POSTGRES := $(addprefix tests/,concurrency services $(addprefix journeys/,faults/together \
+	$(addprefix faults/stepped/,test_claims.py test_reconciliation.py test_stops.py) \
+	test_closing_by_hand.py test_kill_switch.py test_plans_at_once.py))
 SHELL := /bin/sh
 BIN := .venv/bin
 

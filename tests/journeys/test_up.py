@@ -133,8 +133,18 @@ def test_a_worker_that_hangs_is_named_by_readyz_while_healthz_stays_well(system)
     eventually(lambda: status(system, "readyz") == 200)
 
 
-def test_one_ctrl_c_ends_everything_and_the_next_start_keeps_people_and_their_passwords(start):
+def test_killed_it_leaves_no_child_behind_and_ended_by_ctrl_c_it_keeps_people(start):
     up = start().wait_until_ready()
+    assert "Sign in as admin" in up.said()
+    processes = [it.pid for it in descendants(up.process.pid)]
+    assert len(processes) >= 6  # Valkey, worker, scheduler, web and its two processes
+
+    up.process.kill()
+    up.process.wait()
+    up = start(state=up.state, port=up.port)
+
+    eventually(lambda: not alive(processes))
+    up.wait_until_ready()
     processes = [it.pid for it in descendants(up.process.pid)]
 
     up.process.send_signal(signal.SIGINT)
@@ -161,19 +171,6 @@ def test_ctrl_c_during_the_start_leaves_nothing_behind(start):
 
     assert up.process.wait(timeout=60) == 0
     assert alive(processes) == []
-
-
-def test_no_child_outlives_a_killed_up_and_the_next_start_works_at_once(start):
-    up = start().wait_until_ready()
-    processes = [it.pid for it in descendants(up.process.pid)]
-    assert len(processes) >= 6  # Valkey, worker, scheduler, web and its two processes
-
-    up.process.kill()
-    up.process.wait()
-    again = start(state=up.state, port=up.port)
-
-    eventually(lambda: not alive(processes))
-    again.wait_until_ready()
 
 
 def test_a_web_server_that_can_not_be_kept_running_ends_everything(start):

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 from django.conf import settings as configured
 
+from tests.journeys.faults.launcher import launch
 from tests.journeys.faults.points import Points
 from tests.journeys.faults.waiting import wait_for
-from tests.journeys.processes import ROOT, clean_environment, database_url
+from tests.journeys.processes import clean_environment, database_url
 from tests.valkey_process import ValkeyProcess
 
 QUEUE = "dustadmin"
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["tests.journeys.faults.ready_made"])
 
 
 class CeleryProcess:
@@ -26,19 +29,19 @@ class CeleryProcess:
 
     def __init__(self, *arguments: str, log: Path, environment: dict[str, str]) -> None:
         self._log = log
-        with log.open("w") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.journeys.faults.launcher", *arguments],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=clean_environment(**environment),
-            )
+        log.write_text("")
+        self.process = _FORKS.Process(
+            target=launch,
+            args=arguments,
+            kwargs={"log": log, "environment": clean_environment(**environment)},
+            daemon=True,
+        )
+        self.process.start()
 
     @property
     def pid(self) -> int:
         """Return the process id."""
+        assert self.process.pid is not None
         return self.process.pid
 
     @property
@@ -49,7 +52,7 @@ class CeleryProcess:
     @property
     def is_alive(self) -> bool:
         """Tell whether it has not ended."""
-        return self.process.poll() is None
+        return self.process.is_alive()
 
     def wait_until_ready(self) -> Self:
         """Return once it listens."""
@@ -71,7 +74,7 @@ class CeleryProcess:
     def kill(self) -> None:
         """End it as a crash would."""
         self.process.kill()
-        self.process.wait()
+        self.process.join()
 
     def stop(self) -> None:
         """Stop it where it is."""
@@ -83,13 +86,10 @@ class CeleryProcess:
 
     def close(self) -> None:
         """End it in order, or at once if it takes long."""
+        self.process.terminate()
+        self.process.join(timeout=10)
         if self.is_alive:
-            self.process.terminate()
-            try:
-                self.process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self.kill()
-        self.process.wait()
+            self.kill()
 
 
 class Crew:

@@ -1,7 +1,6 @@
 """Run the product's real worker with its points marked, as production runs it otherwise.
 
-`python -m tests.journeys.faults.launcher worker -P threads …` takes what `celery -A dustadmin`
-takes. The product knows nothing of this: its functions are wrapped from outside, then the ordinary
+The product knows nothing of this: its functions are wrapped from outside, then the ordinary
 command runs. `FAULTS_FOLDER` is the folder of the instructions.
 """
 
@@ -12,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -173,9 +172,13 @@ def _asset() -> str:
     return getattr(_sending, "asset", None) or ""
 
 
-def main() -> None:
-    """Mark the points and become the worker or the scheduler."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dustadmin.settings")
+def launch(*arguments: str, log: Path, environment: Mapping[str, str]) -> None:
+    """Mark the points and be what `celery -A dustadmin` is with these arguments."""
+    os.environ.clear()
+    os.environ.update({**environment, "DJANGO_SETTINGS_MODULE": "dustadmin.settings"})
+    output = os.open(log, os.O_WRONLY | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
     setup()
     from dustadmin.celery import app
 
@@ -189,9 +192,5 @@ def main() -> None:
     marked.mark_conversions()
     marked.break_names()
     adapters.DEFAULT_CA_BUNDLE_PATH = str(folder / AUTHORITY)
-    sys.argv[1:1] = ["-A", "dustadmin"]
+    sys.argv[1:] = ["-A", "dustadmin", *arguments]
     celery()
-
-
-if __name__ == "__main__":
-    main()

@@ -78,7 +78,7 @@ def killed(house: House) -> dict[Point, Case]:
         mark = case.arm(point, Action.KILL)
         case.start()
         dead = house.crew.with_pid(mark.reached())
-        dead.process.wait()
+        dead.process.join()
         house.crew.worker()
         house.leases_end(case)
     return made

@@ -43,7 +43,7 @@ def killed(house: House) -> dict[Point, Case]:
         mark = case.arm(point, Action.KILL)
         case.start()
         dead = house.crew.with_pid(mark.reached())
-        dead.process.wait()
+        dead.process.join()
         house.crew.worker()
         house.leases_end(case)
         # The next one to be killed has nothing of this order in hand.
@@ -74,7 +74,7 @@ def test_a_request_that_outlives_its_worker_arrives_too_late_to_be_accepted(
     case.fault("delay_before", seconds="4")
     mark = case.arm(Point.REQUEST_LEFT, Action.KILL)
     case.start()
-    house.crew.with_pid(mark.reached()).process.wait()
+    house.crew.with_pid(mark.reached()).process.join()
     house.crew.worker()
     house.leases_end(case)
     case.settled()
