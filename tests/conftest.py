@@ -4,11 +4,13 @@ import importlib
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.db.backends.postgresql.operations import DatabaseOperations
 
 _state = Path(tempfile.mkdtemp(prefix="dust-admin-tests-"))
 (_state / "static").mkdir()
@@ -22,6 +24,20 @@ settings.STORAGES["staticfiles"]["BACKEND"] = (
     "django.contrib.staticfiles.storage.StaticFilesStorage"
 )
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def _emptied(
+    self: DatabaseOperations, style: object, tables: Sequence[str], **_: object
+) -> list[str]:
+    """Return what empties small tables ten times as fast as TRUNCATE: no file is made anew."""
+    return [
+        "SET session_replication_role = replica",  # no trigger, no foreign key
+        *(f"DELETE FROM {self.quote_name(table)}" for table in tables),  # noqa: S608
+        "SET session_replication_role = DEFAULT",
+    ]
+
+
+DatabaseOperations.sql_flush = _emptied
 
 
 def pytest_sessionfinish() -> None:

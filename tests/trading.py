@@ -29,6 +29,7 @@ from positions.exchanges.market_cache import MarketCache
 from positions.exchanges.pacing import Pacer
 from positions.models import CleanupPlan, CloseOrder, ExchangeAccount, Snapshot
 from positions.services import (
+    accounts,
     conversion_lookups,
     conversions,
     dispatch,
@@ -43,6 +44,7 @@ from positions.services.accounts import NewAccount, connect_account
 from positions.services.actors import Actor
 from positions.services.connections import open_exchange, redis_client
 from positions.services.credentials import Credentials
+from positions.services.keys import Examination
 from tests.exchange_process import SandboxProcess
 from tests.valkey_process import ValkeyProcess
 
@@ -319,10 +321,23 @@ def connect(
     )
 
 
+_EXAMINED: dict[str, Examination] = {}
+
+
+def connect_again(sandbox: SandboxProcess, *, slug: str = "demo") -> ExchangeAccount:
+    """Connect an account; only the first time the exchange is asked what its key may do."""
+    now, credentials = timezone.now(), Credentials(**sandbox.credentials())
+    new = NewAccount(slug=slug, exchange="binance", base_url=sandbox.base_url)
+    account = accounts.prepared(new, credentials=credentials, actor=TEST, now=now)
+    if sandbox.base_url not in _EXAMINED:
+        _EXAMINED[sandbox.base_url] = accounts.tried(account, credentials)
+    return accounts.keep(account, _EXAMINED[sandbox.base_url], actor=TEST, now=now)
+
+
 @pytest.fixture
 def world(db: None, fresh_process: None, valkey: ValkeyProcess, exchange: SandboxProcess) -> World:
     """Return the demo account; what leaves for the exchange needs a transactional test."""
-    made = World(exchange=exchange, valkey=valkey, account=connect(exchange))
+    made = World(exchange=exchange, valkey=valkey, account=connect_again(exchange))
     made.free_pace()
     return made
 

@@ -16,6 +16,6 @@ QUIET = [
 
 
 def chromium() -> str | None:
-    """Return the machine's Chromium; `CHROMIUM` names it."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    """Return the machine's Chromium, the one without a window first; `CHROMIUM` names another."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)

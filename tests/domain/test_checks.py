@@ -270,7 +270,7 @@ def test_a_largest_order_that_shrank_since_the_plan_is_respected() -> None:
 # Properties
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     free=decimals("0", "20"),
     locked=st.one_of(st.just(Decimal(0)), decimals("0", "5")),

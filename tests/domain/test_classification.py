@@ -290,7 +290,7 @@ def test_cash_fee_and_ignored_assets_are_landed_in_without_being_held() -> None:
 # Properties
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=80)
 @given(accounts(), policies(), circumstances(), thresholds())
 def test_every_holding_is_in_exactly_one_list_with_one_category_and_one_verdict(
     holdings: list[Holding], policy: Policy, now: Circumstances, threshold: Decimal

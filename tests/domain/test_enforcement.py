@@ -220,7 +220,7 @@ def strict(policy: Policy) -> Policy:
     return replace(policy, dust_threshold=D("0.05"), position_cap=1 + policy.position_cap % 3)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(accounts(), policies().map(strict), circumstances())
 def test_whatever_an_account_holds_enforcement_keeps_to_the_rules(
     holdings: list[Holding], policy: Policy, now: Circumstances

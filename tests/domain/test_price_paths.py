@@ -280,7 +280,7 @@ def led_to(asset: str, hops: tuple[Hop, ...], markets: Mapping[str, Market]) -> 
     return way
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(readings(), st.sampled_from(["USD", "USDT"]))
 def test_a_price_is_the_product_of_trustworthy_hops_that_lead_straight_to_the_anchor(
     reading: tuple[dict[str, Market], dict[str, Ticker]], anchor: str

@@ -359,7 +359,7 @@ def test_a_part_that_can_be_sold_is_worth_less_than_a_conversion_of_all() -> Non
 # Properties
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(accounts(), policies(), circumstances(), thresholds())
 def test_no_way_alone_would_bring_more_than_the_one_that_is_chosen(
     holdings: list[Holding], policy: Policy, now: Circumstances, threshold: Decimal

@@ -190,7 +190,7 @@ def differences(books: dict[str, Any]) -> set[str]:
     }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.one_of(api_calls, api_calls, changes, faults), min_size=1, max_size=30))
 def test_any_sequence_of_calls_changes_and_faults_is_explained(
     actions: list[dict[str, Any]],

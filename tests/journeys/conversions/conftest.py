@@ -8,7 +8,7 @@ import pytest
 
 from tests.exchange_process import SandboxProcess
 from tests.journeys.oracle import assert_all_true
-from tests.trading import World, connect, fresh_process, running_valkey, valkey
+from tests.trading import World, connect_again, fresh_process, running_valkey, valkey
 from tests.valkey_process import ValkeyProcess
 
 __all__ = ["fresh_process", "running_valkey", "valkey"]
@@ -31,7 +31,9 @@ def world(
     """Return the account in its first state; the exchange's ledger judges every test."""
     running_minimums.control("POST", "reset")
     made = World(
-        exchange=running_minimums, valkey=valkey, account=connect(running_minimums, slug="minimums")
+        exchange=running_minimums,
+        valkey=valkey,
+        account=connect_again(running_minimums, slug="minimums"),
     )
     made.free_pace()
     yield made

@@ -22,7 +22,7 @@ RICH = {
 }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(actions(SYMBOLS))
 def test_any_sequence_of_orders_prices_and_cancels_is_explained(sequence: list[Action]) -> None:
     exchange = Exchange(KRAKEN8, RICH, SYMBOLS)
