@@ -25,7 +25,10 @@ _FORKS.set_forkserver_preload(["tests.journeys.faults.ready_made"])
 
 
 class CeleryProcess:
-    """One worker or scheduler, started as `manage.py up` does but for its marked points."""
+    """One worker or scheduler as `manage.py up` starts it, but for its marked points.
+
+    It is forked from a process that has done its imports already.
+    """
 
     def __init__(self, *arguments: str, log: Path, environment: dict[str, str]) -> None:
         self._log = log
