@@ -44,7 +44,8 @@ BENCH_RESULTS ?= .venv/bench.jsonl
 bench: .venv/stamp-dev
 	@rm -f "$(BENCH_RESULTS)"
 	@BENCH_RESULTS="$(BENCH_RESULTS)" DUSTADMIN_STATE_DIR=.venv/test-state \
-		$(BIN)/python -m pytest tests/benchmarks -q $(BENCH_ARGS); done=$$?; \
+		$(BIN)/python -m pytest tests/benchmarks -q --timeout 3600 -o faulthandler_timeout=3590 \
+			$(BENCH_ARGS); done=$$?; \
 		[ ! -f "$(BENCH_RESULTS)" ] || $(BIN)/python -m tests.benchmarks.figures "$(BENCH_RESULTS)" && exit $$done
 
 pictures: .venv/stamp-dev
