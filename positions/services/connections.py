@@ -17,7 +17,7 @@ from positions.services.credentials import Credentials, decrypted
 _ONE_THREAD = Lock()
 
 
-def redis_client(*, patience: float = 5) -> redis.Redis:
+def redis_client(*, patience: int = 5) -> redis.Redis:
     """Return this process's Redis client; it connects when it is first used.
 
     There is one for each patience, in seconds. Its making lets one thread in at a time: a second
@@ -28,7 +28,7 @@ def redis_client(*, patience: float = 5) -> redis.Redis:
 
 
 @cache
-def _redis_client(url: str, patience: float) -> redis.Redis:
+def _redis_client(url: str, patience: int) -> redis.Redis:
     return redis.Redis.from_url(
         url, socket_timeout=patience, socket_connect_timeout=min(patience, 2)
     )

@@ -89,8 +89,9 @@ class CeleryProcess:
 
     def close(self) -> None:
         """End it in order, or at once if it takes long."""
-        self.process.terminate()
-        self.process.join(timeout=10)
+        if self.is_alive:  # the id of one that has ended may be another process's by now
+            self.process.terminate()
+            self.process.join(timeout=10)
         if self.is_alive:
             self.kill()
 
